@@ -1,0 +1,136 @@
+"""Bytes of the DTE made into command lines: prefix, editing, echo, parity (V.250 clause 5.2).
+
+Bytes outside a line pass in spans; within a line they are looked at one by one, since each may edit it.
+What the line says is not known here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from .options import Options
+from .parity import Parity, detect
+from .profile import Profile
+
+#: The first letter of a prefix, with or without the eighth bit.
+_FIRST: Final = re.compile(rb"[Aa\xc1\xe1]")
+_SEARCH, _LETTER, _BODY = 0, 1, 2
+_DELETE: Final = 127
+
+
+@dataclass(frozen=True)
+class Line:
+    """A finished command line."""
+
+    body: str
+    parity: Parity
+    #: It was A/: run the last line again.
+    repeat: bool = False
+    #: It was longer than the limit; the body is not all of it.
+    overflow: bool = False
+
+
+class Assembler:
+    """Collects one command line at a time."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._place = _SEARCH
+        self._first = 0
+        self._body = bytearray()
+        self._overflow = False
+        self._unanswered = 0  # bytes echoed since the last prefix or line
+        self.parity = Parity.NONE
+
+    def reset(self) -> None:
+        """Forget what is half typed."""
+        self._place = _SEARCH
+        self._body.clear()
+        self._overflow = False
+        self._unanswered = 0
+
+    @property
+    def typing(self) -> bool:
+        """Whether a line is half typed."""
+        return self._place != _SEARCH
+
+    def take(self, data: bytes, at: int, profile: Profile) -> tuple[int, bytes, Line | None]:
+        """Take bytes of ``data`` from index ``at`` until a line is finished or there are no more.
+
+        Returns the index of the first byte not taken, the echo, and the line if one was finished.
+        """
+        echo = bytearray()
+        echoing = bool(profile.basic["E"])
+        while at < len(data):
+            if self._place == _SEARCH:
+                match = _FIRST.search(data, at)
+                end = match.end() if match else len(data)
+                if echoing:
+                    room = max(0, self._options.echo_limit - self._unanswered)
+                    echo += data[at : min(end, at + room)]
+                self._unanswered += end - at
+                at = end
+                if match:
+                    self._place, self._first = _LETTER, data[at - 1]
+                continue
+            byte = data[at]
+            at += 1
+            if self._place == _LETTER:
+                line = self._second(byte)
+                if echoing and self._unanswered < self._options.echo_limit:
+                    echo.append(byte)
+                self._unanswered = 0 if self._place == _BODY or line else self._unanswered + 1
+            else:
+                line = self._character(byte, profile, echo if echoing else None)
+            if line is not None:
+                return at, bytes(echo), line
+        return at, bytes(echo), None
+
+    def _second(self, byte: int) -> Line | None:
+        """The byte after the first letter of a prefix."""
+        first, second = self._first & 0x7F, byte & 0x7F
+        if second in b"Tt" and (second - first == 19 or self._options.prefix_any_case):
+            self.parity = detect(self._first, byte, self.parity)
+            self._place = _BODY
+            self._body.clear()
+            self._overflow = False
+        elif second == 0x2F:
+            self.parity = detect(self._first, byte, self.parity)
+            self._place = _SEARCH
+            return Line("", self.parity, repeat=True)
+        elif second in b"Aa":
+            self._first = byte
+        else:
+            self._place = _SEARCH
+        return None
+
+    def _character(self, byte: int, profile: Profile, echo: bytearray | None) -> Line | None:
+        """A byte of the line's body."""
+        character = byte & 0x7F
+        s3, s5 = profile.registers[3], profile.registers[5]
+        if character == (s3 if s3 < 128 else 13):
+            if echo is not None:
+                echo.append(byte)
+            line = Line(self._body.decode("ascii"), self.parity, overflow=self._overflow)
+            self.reset()
+            return line
+        deletes = character == s5 and (s5 <= 32 or s5 == _DELETE)
+        if deletes or (character == _DELETE and self._options.delete_key):
+            if self._body and not self._overflow:
+                self._body.pop()
+                if echo is not None:
+                    echo += bytes((s5 & 0x7F, 32, s5 & 0x7F))
+            return None
+        if self._overflow:
+            return None
+        if character < 0x20:
+            pass  # control characters, S4 among them, are no part of a line
+        elif len(self._body) < self._options.line_limit:
+            self._body.append(character)
+        else:
+            self._overflow = True
+        if echo is not None:
+            echo.append(byte)
+        return None

@@ -1,0 +1,104 @@
+"""The escape sequence, looked at once per chunk.
+
+Three escape characters count only after silence and before silence (S12), so a chunk needs a look only when it
+begins with the character after a silence, or when a run of them is under way; for every other chunk one
+comparison is all.  The characters themselves always travel to the far end like any other byte.
+
+Without a guard time (S12=0), and in TIES mode, silence says nothing and the data must be searched.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .options import EscapeMode
+
+#: Longest command line searched for in TIES mode.
+_TIES_LIMIT: Final = 256
+_NEVER: Final = float("-inf")
+
+
+class Escape:
+    """Watches what the DTE sends while online.  Times are seconds on the caller's clock."""
+
+    __slots__ = ("_pattern", "_run", "_tail", "char", "enabled", "guard", "last", "line", "ready_at")
+
+    def __init__(self) -> None:
+        self.enabled = False
+        self.char = 43
+        self.guard = 1.0
+        #: When the DTE last sent something.
+        self.last = _NEVER
+        #: When the escape happens if the DTE stays silent; None while none is under way.
+        self.ready_at: float | None = None
+        #: The command line that came with the escape in TIES mode, from its prefix to its terminator.
+        self.line = b""
+        self._run = 0
+        self._tail = b""
+        #: What to search for where silence decides nothing.
+        self._pattern: re.Pattern[bytes] | None = None
+
+    def configure(self, char: int, guard_s: float, mode: EscapeMode) -> None:
+        """Set up on going online: S2, S12 in seconds, and the mode."""
+        self.enabled = mode is not EscapeMode.OFF and char <= 127
+        self.char = char
+        self.guard = guard_s
+        self.ready_at = None
+        self._run = 0
+        self._tail = self.line = b""
+        one = re.escape(bytes((char & 0x7F,)))
+        tail = rb"[Aa][Tt][^\r]{0,%d}\r" % _TIES_LIMIT if mode is EscapeMode.TIES else b""
+        searching = self.enabled and (mode is EscapeMode.TIES or guard_s <= 0)
+        self._pattern = re.compile(one * 3 + b"(" + tail + b")") if searching else None
+
+    def plain(self, data: bytes, now: float) -> bool:
+        """Whether this chunk cannot be part of an escape; when it can, :meth:`watch` must see it."""
+        if self._run or self._pattern is not None:
+            return False
+        if data[0] == self.char and now - self.last >= self.guard and self.enabled:
+            return False
+        self.last = now
+        return True
+
+    def watch(self, data: bytes, now: float) -> int | None:
+        """Look at a chunk.  Returns the index just behind an escape that is complete with it, else None; sets
+        :attr:`ready_at` when only the silence is missing."""
+        if self._pattern is not None:
+            return self._search(data, now)
+        if not self.enabled:
+            self.last = now
+            return None
+        begins = now - self.last >= self.guard
+        if begins:
+            self._run = 0
+        self.last = now
+        self.ready_at = None
+        if not (begins or self._run):
+            return None
+        same = len(data) - len(data.lstrip(bytes((self.char,))))
+        self._run += same
+        if same < len(data) or self._run > 3:
+            self._run = 0
+        elif self._run == 3:
+            self.ready_at = now + self.guard
+        return None
+
+    def cancel(self) -> None:
+        """What was under way is none: the silence cannot be vouched for."""
+        self._run = 0
+        self.ready_at = None
+
+    def _search(self, data: bytes, now: float) -> int | None:
+        self.last = now
+        assert self._pattern is not None
+        seen = self._tail + data
+        match = self._pattern.search(seen)
+        if match is None:
+            # A sequence may have begun near the end; keep as much as one could need.
+            keep = 2 if self._pattern.pattern.endswith(b"()") else _TIES_LIMIT + 5
+            self._tail = seen[-keep:]
+            return None
+        end = match.end() - len(self._tail)
+        self._tail, self.line = b"", match.group(1)
+        return end

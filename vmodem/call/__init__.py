@@ -1,0 +1,1 @@
+"""The far side of a call: from dial string to connected stream, and from listener to ringing."""

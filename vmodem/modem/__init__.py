@@ -1,0 +1,1 @@
+"""The place where the engine's actions become I/O."""
