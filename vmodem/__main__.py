@@ -1,0 +1,7 @@
+"""``python -m vmodem``."""
+
+import sys
+
+from vmodem.cli import main
+
+sys.exit(main())

@@ -1,0 +1,402 @@
+"""One modem at work: what happens outside goes to the engine, and what the engine asks for is done.
+
+A byte's walk: the line's stream reads a chunk and calls :meth:`Driver.dte_received`; while a call is online the
+engine waves it through and it is written to the call's stream in the same breath.  The call's bytes take the same
+way back through :meth:`Driver.data_received`.  Everything else - commands, results, circuits, time - passes
+through the one place where actions become I/O, :meth:`Driver._carry_out`.
+
+What does not belong here: what an AT command means (the engine), and how a number becomes a connection (call/).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from atparser import (
+    Action,
+    Answer,
+    CallFailure,
+    CallLoss,
+    Deliver,
+    DialString,
+    HangUp,
+    Modem,
+    Originate,
+    PauseCall,
+    Refusal,
+    Refuse,
+    ResumeCall,
+    SendCall,
+    SendDte,
+    SetCircuit,
+    State,
+    StoreProfile,
+)
+from twisted.logger import Logger
+
+from vmodem.line.base import Circuit, Line
+from vmodem.modem.record import CallRecord
+from vmodem.net.stream import Cause, Ending, Stream
+
+#: Words of the modem waiting for a DTE that does not read: beyond this many bytes further ones are dropped, and
+#: beyond the first figure no more commands are read from such a DTE.
+WORDS_HIGH: Final = 16384
+WORDS_LIMIT: Final = 65536
+#: A timer found this late in seconds: look at what has arrived before time is judged.
+LATE: Final = 0.25
+
+_IN_CALL: Final = frozenset({State.DIALING, State.ANSWERING, State.ONLINE, State.ONLINE_COMMAND})
+_LOSSES: Final = {
+    Cause.FINISHED: CallLoss.REMOTE,
+    Cause.RESET: CallLoss.RESET,
+    Cause.TIMEOUT: CallLoss.TIMEOUT,
+    Cause.DEVICE: CallLoss.REMOTE,
+    Cause.ERROR: CallLoss.ERROR,
+}
+
+
+class Attempt(Protocol):
+    """A call being placed."""
+
+    def cancel(self) -> None:
+        """Give it up; neither callback is called any more."""
+
+
+class Exchange(Protocol):
+    """Whoever places calls for this modem, and says goodbye to callers it does not take."""
+
+    def originate(
+        self,
+        dial: DialString,
+        connected: Callable[[Stream, Any], None],
+        failed: Callable[[CallFailure, str], None],
+    ) -> Attempt:
+        """Place a call."""
+
+    def refuse(self, stream: Stream, text: bytes) -> None:
+        """Send ``text`` to a caller and close."""
+
+
+class Driver:
+    """Joins a line, an engine and the calls of one modem."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        name: str,
+        line: Line,
+        modem: Modem,
+        exchange: Exchange,
+        store: Callable[[Mapping[str, Any]], bool],
+        recorded: Callable[[CallRecord], None],
+        finished: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.line = line
+        self.modem = modem
+        self._reactor = reactor
+        self._exchange = exchange
+        self._store = store
+        self._recorded = recorded
+        self._finished = finished
+        self._clock = clock
+        self._call: Stream | None = None
+        self._attempt: Attempt | None = None
+        self._record: CallRecord | None = None
+        self._sent = 0  # bytes from the DTE in this call
+        self._received = 0  # bytes to the DTE in this call
+        self._todo: deque[Action] = deque()
+        self._busy = False
+        self._timer: Any = None
+        self._due: float | None = None
+        self._second_look = False
+        self._active = False
+        self._ended: Ending | None = None  # the call's end, while the line still takes its last bytes
+        # who is held up, and why
+        self._line_held = False
+        self._line_blocked = False
+        self._call_held = False
+        self._call_blocked = False
+        self._engine_holds = False
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    def start(self, init: str = "") -> None:
+        """Power-up.  Raises :class:`atparser.InitError` or :class:`vmodem.line.base.LineError`."""
+        now = self._clock()
+        actions = [*self.modem.start(now, init), *self.modem.dtr_changed(False, now)]
+        self.line.start(self)
+        self._perform(actions)
+
+    def shut_down(self) -> None:
+        """End the call, tell the DTE, set no timer again."""
+        self._perform(self.modem.hang_up("shutting down", self._clock()))
+        self._cancel_timer()
+
+    def hang_up(self, reason: str) -> None:
+        """End whatever call there is, as the modem's owner."""
+        self._perform(self.modem.hang_up(reason, self._clock()))
+
+    # -- the line's side -----------------------------------------------------------------------------------
+
+    def dte_received(self, data: bytes) -> None:
+        now = self._clock()
+        if self.modem.passes(data, now) and self._call is not None:
+            self._sent += len(data)
+            self._call.write(data)
+            return
+        self.modem.dte_rate = self.line.rate
+        self._perform(self.modem.receive_dte(data, now))
+
+    def dte_blocked(self) -> None:
+        self._line_blocked = True
+        self._hold()
+
+    def dte_drained(self) -> None:
+        self._line_blocked = False
+        self._hold()
+
+    def dtr_changed(self, on: bool) -> None:
+        self._perform(self.modem.dtr_changed(on, self._clock()))
+
+    def line_lost(self, reason: str) -> None:
+        self.log.warn("{modem}: {line}: {reason}", modem=self.name, line=self.line.description, reason=reason)
+        self._line_blocked = False
+        self._hold()
+
+    def line_found(self) -> None:
+        self.log.info("{modem}: {line} is there", modem=self.name, line=self.line.description)
+
+    def line_finished(self) -> None:
+        self.hang_up("the line is finished")
+        if self._finished is not None:
+            self._finished()
+
+    # -- the call's side -----------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        now = self._clock()
+        if self.modem.call_passes(now):
+            self._received += len(data)
+            self.line.write(data)
+        else:
+            self._perform(self.modem.receive_call(data, now))
+
+    def write_blocked(self) -> None:
+        self._call_blocked = True
+        self._hold()
+
+    def write_drained(self) -> None:
+        self._call_blocked = False
+        self._hold()
+
+    def stream_ended(self, ending: Ending) -> None:
+        if self.modem.state is State.RINGING:
+            self._leave_call(ending.detail, 0.0)
+            self._perform(self.modem.caller_left(self._clock()))
+            return
+        if self._ended is None:
+            # Every byte of the call reaches the DTE before the carrier falls.
+            self._ended = ending
+            self.line.when_sent(self._carrier_lost)
+
+    def _carrier_lost(self) -> None:
+        ending, self._ended = self._ended, None
+        if ending is None or self._call is None:
+            return  # hung up meanwhile
+        self.modem.dte_rate = self.line.rate
+        loss = _LOSSES[ending.cause]
+        self._leave_call(f"{ending.cause.value} ({ending.detail})", 30.0)
+        if self.modem.state in (State.ONLINE, State.ONLINE_COMMAND):
+            self._perform(self.modem.carrier_lost(loss, self._clock()))
+        else:
+            self._perform(self.modem.call_failed(CallFailure.NO_ANSWER, self._clock()))
+
+    def offer(self, stream: Stream, caller: Any) -> bool:
+        """Somebody calls; False when the line is busy (the stream is then the caller's to get rid of)."""
+        if self.modem.busy or self._call is not None:
+            self.log.info("{modem}: call from {peer} refused: busy", modem=self.name, peer=stream.peer)
+            return False
+        self._take_call(stream, CallRecord(self.name, "in", stream.peer, stream.peer))
+        self.log.info("{modem}: call from {peer}", modem=self.name, peer=stream.peer)
+        stream.start(self)
+        self._perform(self.modem.call_arrived(self._clock()))
+        return True
+
+    def _connected(self, stream: Stream, route: Any) -> None:
+        self._attempt = None
+        record = self._record
+        self._take_call(stream, record or CallRecord(self.name, "out", "", stream.peer))
+        assert self._record is not None
+        self._record.peer, self._record.rule = route.peer, route.rule
+        self._record.connected_at = self._clock()
+        stream.start(self)
+        self.modem.dte_rate = self.line.rate
+        self._perform(self.modem.carrier_detected(self._clock()))
+
+    def _failed(self, failure: CallFailure, reason: str) -> None:
+        self._attempt = None
+        self._finish_record(f"{failure.value}: {reason}")
+        self._perform(self.modem.call_failed(failure, self._clock()))
+
+    def _take_call(self, stream: Stream, record: CallRecord) -> None:
+        self._call = stream
+        self._record = record
+        self._sent = self._received = 0
+        self._ended = None
+        self._call_blocked = self._call_held = self._engine_holds = False
+
+    def _leave_call(self, reason: str, drain_s: float) -> None:
+        """The call is over for this modem; its stream finishes by itself."""
+        call, self._call = self._call, None
+        self._ended = None
+        self._call_blocked = self._engine_holds = False
+        if call is not None:
+            call.close(drain_s)
+        self._finish_record(reason)
+        self._hold()
+
+    def _finish_record(self, reason: str) -> None:
+        record, self._record = self._record, None
+        if record is not None:
+            record.finish(self._clock(), self._sent, self._received, reason)
+            self.modem.interpreter.call_report = record.report()
+            self._recorded(record)
+
+    # -- actions become I/O --------------------------------------------------------------------------------
+
+    def _perform(self, actions: list[Action]) -> None:
+        """Carry out in order; what the doing brings about comes after what is already asked for."""
+        self._todo.extend(actions)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._todo:
+                self._carry_out(self._todo.popleft())
+        finally:
+            self._todo.clear()
+            self._busy = False
+        self._hold()
+        active = self.modem.state in _IN_CALL
+        if active is not self._active:
+            self._active = active
+            self.line.call_active(active)
+        self._arm()
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case SendDte(data):
+                if self.line.backlog < WORDS_LIMIT:
+                    self.line.write(data)
+            case Deliver(data):
+                self._received += len(data)
+                self.line.write(data)
+            case SendCall(data):
+                self._sent += len(data)
+                if self._call is not None:
+                    self._call.write(data)
+            case SetCircuit(circuit, on):
+                self.line.set_circuit(Circuit(circuit.value), on)
+            case Originate(dial):
+                self._originate(dial)
+            case Answer():
+                self._answer()
+            case Refuse(reason):
+                self._refuse(reason)
+            case HangUp(drain_s, reason):
+                attempt, self._attempt = self._attempt, None
+                if attempt is not None:
+                    attempt.cancel()
+                self._leave_call(reason, drain_s)
+            case PauseCall():
+                self._engine_holds = True
+                self._hold()
+            case ResumeCall():
+                self._engine_holds = False
+                self._hold()
+            case StoreProfile(snapshot):
+                self._perform(self.modem.stored(self._store(snapshot), self._clock()))
+
+    def _originate(self, dial: DialString) -> None:
+        self._record = CallRecord(self.name, "out", dial.raw, "")
+        self._record.started_at = self._clock()
+        self._sent = self._received = 0
+        attempt = self._exchange.originate(dial, self._connected, self._failed)
+        if self._record is not None and self._call is None:
+            self._attempt = attempt
+
+    def _answer(self) -> None:
+        if self._record is not None:
+            self._record.connected_at = self._clock()
+        self.modem.dte_rate = self.line.rate
+        self._perform(self.modem.carrier_detected(self._clock()))
+
+    def _refuse(self, reason: Refusal) -> None:
+        call, self._call = self._call, None
+        self._engine_holds = False
+        if call is not None:
+            self._exchange.refuse(call, b"BUSY\r\n" if reason is Refusal.BUSY else b"NO ANSWER\r\n")
+        self._finish_record(reason.value)
+
+    # -- back-pressure -------------------------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        """Let each side read exactly while the other side takes what it brings."""
+        modem = self.modem
+        hold = modem.input_full
+        if modem.state is State.ONLINE:
+            hold = hold or self._call_blocked
+        else:
+            hold = hold or self.line.backlog > WORDS_HIGH
+        if hold is not self._line_held:
+            self._line_held = hold
+            if hold:
+                self.line.pause()
+            else:
+                self.line.resume()
+        call = self._call
+        if call is not None:
+            hold = self._line_blocked or self._engine_holds or not self.line.attached
+            if modem.state is State.RINGING:
+                hold = self._engine_holds
+            if hold is not self._call_held:
+                self._call_held = hold
+                if hold:
+                    call.pause()
+                else:
+                    call.resume()
+
+    # -- time ----------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        due = self.modem.deadline()
+        if due == self._due and (due is None) == (self._timer is None):
+            return
+        self._cancel_timer()
+        if due is not None:
+            self._due = due
+            self._timer = self._reactor.callLater(max(0.0, due - self._clock()), self._expire)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = self._due = None
+
+    def _expire(self) -> None:
+        late = self._clock() - self._due if self._due is not None else 0.0
+        self._timer = self._due = None
+        if late > LATE and not self._second_look:
+            # The whole program stood still.  What the DTE sent meanwhile is still to be read, and silence can
+            # only be judged after it.
+            self._second_look = True
+            self._timer = self._reactor.callLater(0, self._expire)
+            return
+        self._second_look = False
+        self._perform(self.modem.expire(self._clock()))
