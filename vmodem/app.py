@@ -18,8 +18,11 @@ from vmodem import __version__
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+
+    from vmodem.call.answer import Caller
     from vmodem.call.directory import Directory
     from vmodem.modem.driver import Driver
+    from vmodem.net.stream import Stream
 
 #: Where a modem answers unless told otherwise.
 DEFAULT_LISTEN: Final = "tcp:8001:interface=127.0.0.1"
@@ -113,7 +116,10 @@ class ModemApp:
         )
 
     def start(self) -> None:
-        """Listen, then serve the line: whoever finds it finds a modem that answers.  Raises :class:`StartError`."""
+        """Listen, then serve the line: whoever finds it finds a modem that answers.
+
+        Raises :class:`StartError`.
+        """
         from atparser import InitError
         from vmodem.line.base import LineError
         from vmodem.net.listen import ListenError
@@ -163,15 +169,15 @@ class ModemApp:
     # -- pieces --------------------------------------------------------------------------------------------
 
     def _directory(self) -> Directory:
-        from vmodem.call.directory import Directory, parse_entry
+        from vmodem.call.directory import Directory, Entry, parse_entry
         from vmodem.call.target import TargetError
 
-        entries = {}
+        entries: dict[str, Entry] = {}
         if self._config.directory:
             from vmodem.config import ConfigError, load_directory
 
             try:
-                entries.update(load_directory(self._config.directory))
+                entries.update(load_directory(self._config.directory).listed)
             except ConfigError as exc:
                 raise StartError(str(exc), EX_CONFIG) from exc
         try:
@@ -180,14 +186,14 @@ class ModemApp:
             raise StartError(f"--entry: {exc}", EX_USAGE) from exc
         return Directory(entries)
 
-    def _offer(self, stream: Any, caller: Any) -> bool:
+    def _offer_back(self, stream: Stream, caller: Caller) -> bool:
+        return self.driver.offer(stream, caller)
+
+    def _offer(self, stream: Stream, caller: Caller) -> bool:
         if self.driver.offer(stream, caller):
             return True
         self._answerer.refuse(stream, b"BUSY\r\n")
         return True
-
-    def _offer_back(self, stream: Any, caller: str) -> bool:
-        return self.driver.offer(stream, caller)
 
     def _line_finished(self) -> None:
         if self._reactor.running:
@@ -232,12 +238,12 @@ def _hints(config: ModemConfig) -> list[str]:
     hints = []
     if kind == "pty":
         path = os.path.abspath(rest.split(":")[0])
-        hints.append(f"Attach a terminal program: picocom {path}   (or minicom -D, screen, tio; any speed)")
+        hints.append(f"Attach a terminal:  picocom {path}   (or minicom -D, screen, tio; any speed)")
     elif kind in ("tcp", "unix"):
         hints.append(f"Connect the terminal equipment to {config.line}")
     hints += [
         "Then type:  ATDT0 for help    ATDT100 echo    ATDT101 clock    ATDT102 test text",
-        "            ATDThost:port for any TCP service;  +++ (a second's silence around it) then ATH hangs up",
+        "            ATDThost:port any TCP service;  +++ (a second's silence around it), then ATH hangs up",
         "Ctrl-C here ends it.",
     ]
     return hints

@@ -1,8 +1,8 @@
 """Diagnostics: one line for each event, to standard error, fit to be read by people or by programs.
 
-Whatever came from outside - caller names, dial strings, peers' texts - is shown with every character escaped that
-a terminal could act on.  A reader of the log that stalls or a full disk costs lines, which are counted, never the
-modem's time.
+Whatever came from outside - caller names, dial strings, peers' texts - is shown with every character
+escaped that a terminal could act on.  A reader of the log that stalls or a full disk costs lines, which are
+counted, never the modem's time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import select
 import time
 from typing import Any, Final
 
-from twisted.logger import LogLevel, formatEvent, globalLogBeginner
+from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogBeginner
+from zope.interface import implementer
 
 _LEVELS: Final = {
     LogLevel.debug: 0,
@@ -36,10 +37,12 @@ def _escaped(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+@implementer(ILogObserver)
 class Diagnostics:
     """A log observer on a descriptor.
 
-    ``verbosity`` is -1 (warnings), 0 (what happens to calls and lines) or 1 and more (everything, with traces).
+    ``verbosity`` is -1 (warnings), 0 (what happens to calls and lines) or 1 and more (everything, with
+    traces).
     """
 
     def __init__(self, fd: int = 2, *, form: str = "text", verbosity: int = 0) -> None:

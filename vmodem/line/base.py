@@ -37,8 +37,8 @@ class LineUser(Protocol):
         """The DTE has taken everything; write again."""
 
     def dtr_changed(self, on: bool) -> None:
-        """Circuit 108/2, or what stands for it: somebody has the pseudo-terminal open at a speed other than B0,
-        a client is connected.  Off until first told."""
+        """Circuit 108/2, or what stands for it: somebody has the pseudo-terminal open at a speed other than
+        B0, a client is connected.  Off until first told."""
 
     def line_lost(self, reason: str) -> None:
         """The device is gone and is being looked for; told after ``dtr_changed(False)``."""
@@ -63,8 +63,8 @@ class Line(abc.ABC):
 
     @abc.abstractmethod
     def start(self, user: LineUser) -> None:
-        """Begin to serve.  Raises :class:`LineError` for what no waiting can mend (a link path that is a regular
-        file, a port in use); a device that is missing is reported by ``line_lost`` and looked for."""
+        """Begin to serve.  Raises :class:`LineError` for what no waiting can mend (a link path that is a
+        regular file, a port in use); a device that is missing is reported by ``line_lost`` and looked for."""
 
     @abc.abstractmethod
     def stop(self) -> Deferred[None]:
@@ -74,6 +74,11 @@ class Line(abc.ABC):
     @abc.abstractmethod
     def backlog(self) -> int:
         """Bytes written that the DTE has not taken."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether what is written now reaches a DTE; while it would be discarded a call's bytes must wait."""
+        return True
 
     @property
     @abc.abstractmethod
@@ -88,14 +93,14 @@ class Line(abc.ABC):
     def resume(self) -> None:
         """Read again."""
 
-    def set_circuit(self, circuit: Circuit, on: bool) -> None:
+    def set_circuit(self, circuit: Circuit, on: bool) -> None:  # noqa: B027 - most lines have none
         """Drive a circuit towards the DTE; no effect where the line has none."""
 
-    def call_active(self, active: bool) -> None:
+    def call_active(self, active: bool) -> None:  # noqa: B027 - most lines need not know
         """A call is up (or no longer): while it is, a hang-up must be noticed even where that needs polling,
         and even while reading is paused."""
 
     @abc.abstractmethod
     def when_sent(self, done: Callable[[], None]) -> None:
-        """Call ``done`` once everything written has left for the DTE (the transmitter is empty); at once where
-        that is already so.  A later call replaces an earlier one."""
+        """Call ``done`` once everything written has left for the DTE (the transmitter is empty); at once
+        where that is already so.  A later call replaces an earlier one."""

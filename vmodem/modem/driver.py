@@ -1,11 +1,12 @@
 """One modem at work: what happens outside goes to the engine, and what the engine asks for is done.
 
-A byte's walk: the line's stream reads a chunk and calls :meth:`Driver.dte_received`; while a call is online the
-engine waves it through and it is written to the call's stream in the same breath.  The call's bytes take the same
-way back through :meth:`Driver.data_received`.  Everything else - commands, results, circuits, time - passes
-through the one place where actions become I/O, :meth:`Driver._carry_out`.
+A byte's walk: the line's stream reads a chunk and calls :meth:`Driver.dte_received`; while a call is online
+the engine waves it through and it is written to the call's stream in the same breath.  The call's bytes
+take the same way back through :meth:`Driver.data_received`.  Everything else - commands, results, circuits,
+time - passes through the one place where actions become I/O, :meth:`Driver._carry_out`.
 
-What does not belong here: what an AT command means (the engine), and how a number becomes a connection (call/).
+What does not belong here: what an AT command means (the engine), and how a number becomes a connection
+(call/).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
+
+from twisted.logger import Logger
 
 from atparser import (
     Action,
@@ -35,14 +38,12 @@ from atparser import (
     State,
     StoreProfile,
 )
-from twisted.logger import Logger
-
 from vmodem.line.base import Circuit, Line
 from vmodem.modem.record import CallRecord
 from vmodem.net.stream import Cause, Ending, Stream
 
-#: Words of the modem waiting for a DTE that does not read: beyond this many bytes further ones are dropped, and
-#: beyond the first figure no more commands are read from such a DTE.
+#: Words of the modem waiting for a DTE that does not read: beyond this many bytes further ones are dropped,
+#: and beyond the first figure no more commands are read from such a DTE.
 WORDS_HIGH: Final = 16384
 WORDS_LIMIT: Final = 65536
 #: A timer found this late in seconds: look at what has arrived before time is judged.

@@ -1,8 +1,9 @@
 """What outlives the process: stored profiles, and the records of calls.
 
-Profiles are written whole to a file beside the old one and put in its place by a rename, so that whoever pulls the
-plug leaves the old or the new, never neither.  Nothing here may stop a modem from working: what cannot be read
-means factory settings, what cannot be written means ERROR to AT&W and a counted loss of call records.
+Profiles are written whole to a file beside the old one and put in its place by a rename, so that whoever
+pulls the plug leaves the old or the new, never neither.  Nothing here may stop a modem from working: what
+cannot be read means factory settings, what cannot be written means ERROR to AT&W and a counted loss of call
+records.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, Final
 
-from atparser import ProfileError, Store
 from twisted.logger import Logger
+
+from atparser import ProfileError, Store
 from vmodem.modem.record import CallRecord
 
 #: A profile file larger than this is not ours, in bytes.
@@ -56,8 +58,8 @@ class StateFolder:
             usable, reason = False, exc.strerror or str(exc)
         if not usable:
             self.log.warn(
-                "state folder {folder} cannot be used ({reason}): settings will not be kept; name another with"
-                " --state-dir",
+                "state folder {folder} cannot be used ({reason}): settings will not be kept; "
+                "name another with --state-dir",
                 folder=self.folder,
                 reason=reason,
             )

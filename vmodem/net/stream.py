@@ -3,8 +3,8 @@
 Everything that carries a call's or a DTE's bytes is a :class:`Stream`: a pseudo-terminal, a serial port, a
 socket, a program.  Two of them joined by a driver make the byte path, so the rules of that path live here:
 
-* what can be written is written at once; only what the kernel refuses is kept, and from that moment the user is
-  told (``write_blocked``) so that it stops the other side.  Nothing else is back-pressure;
+* what can be written is written at once; only what the kernel refuses is kept, and from that moment the user
+  is told (``write_blocked``) so that it stops the other side.  Nothing else is back-pressure;
 * bytes are handed over in the chunks in which they were read, never one by one;
 * no timer runs and no wake-up happens while nothing is going on.
 
@@ -21,19 +21,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from zope.interface import implementer
-
 from twisted.internet import error
 from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 READ_SIZE: Final = 65536
-#: One read of a tty gives at most this many bytes, whatever size is asked for: so many means "more is likely".
+#: One read of a tty gives at most this many bytes, whatever is asked for: so many means "more is likely".
 TTY_READ: Final = 4095
 #: Further reads of one wake-up after a full one; more of them would let one line starve the others.
 MORE_READS: Final = 3
-#: How long an orderly close waits for the peer's end of stream while discarding what still arrives, in seconds.
+#: How long an orderly close waits for the peer's end of stream while discarding what still arrives, in
+#: seconds.
 LINGER_S: Final = 5.0
 #: Bounds what is read out of a descriptor whose peer is gone for good (the kernel's own buffers are smaller).
 REST_LIMIT: Final = 1 << 20
@@ -83,7 +83,7 @@ class StreamUser(Protocol):
         """Everything written has been taken; write again."""
 
     def stream_ended(self, ending: Ending) -> None:
-        """No byte will come any more.  Told once, after the last chunk; the stream still wants its close()."""
+        """No byte will come any more.  Told once, after the last chunk; the stream still wants a close()."""
 
 
 class Stream(Protocol):
@@ -139,9 +139,9 @@ NOBODY: Final = _Nobody()
 class FdStream:
     """A stream on a non-blocking descriptor: pseudo-terminal, serial port or socket.
 
-    ``owner`` is kept alive with the stream (a socket object, say); when it has a ``close`` method that is called
-    instead of closing ``fd``.  ``write_fd`` is given where writing has a descriptor of its own (standard output).
-    ``on_closed`` is called once when the descriptor has been closed.
+    ``owner`` is kept alive with the stream (a socket object, say); when it has a ``close`` method that is
+    called instead of closing ``fd``.  ``write_fd`` is given where writing has a descriptor of its own
+    (standard output).  ``on_closed`` is called once when the descriptor has been closed.
     """
 
     _log = Logger()
@@ -201,7 +201,7 @@ class FdStream:
         except BlockingIOError:
             sent = 0
         except OSError as exc:
-            # Told from the reactor: whoever writes must not hear of an end while still busy with what he does.
+            # Told by the reactor: whoever writes must not hear of an end in the middle of what he does.
             self._half_closed = True
             self._reactor.callLater(0, self._write_failed, exc)
             return
@@ -272,7 +272,7 @@ class FdStream:
             self._reactor.removeWriter(self._writer)
 
     def finish(self, ending: Ending) -> None:
-        """The other end is known to be gone: hand over what it had still sent, even while paused, then end."""
+        """The other end is known to be gone: hand over what it had sent, even while paused, then end."""
         if not (self._ended or self._closed):
             self._read_rest()
             self._end(ending)
@@ -393,16 +393,21 @@ class FdStream:
         """The reactor saw a hang-up (perhaps with input still waiting), or our user raised."""
         if self._closed:
             return
-        if reason.check(error.ConnectionDone, error.ConnectionLost):
+        if _is_hang_up(reason):
             if self._write_fd != self._fd:
                 # Standard input's end only: the way out is another descriptor and stays open.
                 self.finish(Ending(Cause.FINISHED, "end of stream"))
             else:
                 self.finish(Ending(Cause.DEVICE if self._owner is None else Cause.RESET, "hung up"))
         else:
-            self._end(Ending(Cause.ERROR, "internal error: " + reason.type.__name__))
+            self._end(Ending(Cause.ERROR, "internal error: " + reason.getErrorMessage()))
         if self._closing:
             self.abort()
+
+
+def _is_hang_up(reason: Failure) -> bool:
+    """Whether a reactor's reason is the descriptor's own end, not an error in our code."""
+    return isinstance(reason.value, (error.ConnectionDone, error.ConnectionLost))
 
 
 class _Writer:
@@ -421,7 +426,7 @@ class _Writer:
         self._stream.doWrite()
 
     def connectionLost(self, reason: Failure) -> None:
-        if reason.check(error.ConnectionDone, error.ConnectionLost):
+        if _is_hang_up(reason):
             self._stream._write_failed(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
         else:
             self._stream.connectionLost(reason)

@@ -1,0 +1,62 @@
+"""Programs that others wrote, which interop tests talk to.
+
+Such a test begins with ``need("minicom", "tmux")``. Where one is missing it skips, naming the Debian package
+that brings it; ``.ci/run`` installs all of them, and turns such a skip into a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Final
+
+import pytest
+
+#: program -> the Debian package it is in
+PACKAGES: Final[Mapping[str, str]] = {
+    "chat": "ppp",
+    "expect": "expect",
+    "gammu": "gammu",
+    "kermit": "ckermit",
+    "minicom": "minicom",
+    "picocom": "picocom",
+    "pppd": "ppp",
+    "rb": "lrzsz",
+    "runscript": "minicom",
+    "rx": "lrzsz",
+    "rz": "lrzsz",
+    "sb": "lrzsz",
+    "screen": "screen",
+    "socat": "socat",
+    "strace": "strace",
+    "sx": "lrzsz",
+    "sz": "lrzsz",
+    "tio": "tio",
+    "tmux": "tmux",
+    "wvdial": "wvdial",
+    "wvdialconf": "wvdial",
+}
+
+# Debian puts pppd and chat where only root's PATH leads.
+_ALSO: Final = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+
+
+def find(program: str) -> str | None:
+    """Return the absolute path of a program, or None."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_ALSO))
+    return shutil.which(program, path=path)
+
+
+def need(*programs: str) -> tuple[str, ...]:
+    """Return the absolute paths of these programs, or skip the running test when one is missing.
+
+    Raises KeyError for a program that `PACKAGES` does not know: add it there, and its package to ``.ci/run``.
+    """
+    packages = {program: PACKAGES[program] for program in programs}
+    found = {program: find(program) for program in programs}
+    missing = [program for program, path in found.items() if path is None]
+    if missing:
+        names = " ".join(sorted({packages[program] for program in missing}))
+        pytest.skip(f"needs Debian package {names} (for {', '.join(missing)})")
+    return tuple(path for path in found.values() if path is not None)

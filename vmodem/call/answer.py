@@ -1,0 +1,155 @@
+"""Taking calls: from the listeners to the modem.
+
+Everybody who may call is offered to the modem at once, without a byte being read; whether it rings, is busy
+or refuses is the modem's affair.  What does not belong here: ringing, and the listeners' sockets.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from twisted.logger import Logger
+
+from vmodem.net.access import CallerRules
+from vmodem.net.listen import Incoming, Listener
+from vmodem.net.stream import Stream
+
+from .directory import Directory
+
+#: Turned-away callers that may still be reading why; of more than these each is cut off at once.
+LINGERING: Final = 32
+#: How long a turned-away caller may take to read why, in seconds.
+DRAIN_S: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls."""
+
+    #: For people; may hold anything, escape before showing.
+    printable: str
+    #: The address as a literal, IPv4-mapped ones as IPv4; "" on a Unix socket.
+    host: str = ""
+    port: int = 0
+    #: The number to call back: the directory's for this address, else IPv4 as twelve digits, else "".
+    number: str = ""
+    #: The directory's name for this address, else "".
+    name: str = ""
+    #: The LISTEN string of the listener that was reached.
+    listener: str = ""
+
+
+class Answerer:
+    """The listeners of one modem, or of one group.
+
+    ``offer(stream, caller)`` hands a call over, not yet started: True when it was taken, False to have it
+    closed.  What it raises is logged and costs that one call only.  Raises
+    :class:`vmodem.net.listen.ListenError` for a string that cannot be understood.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        listens: Sequence[str],
+        caller_rules: CallerRules,
+        offer: Callable[[Stream, Caller], bool],
+        *,
+        directory: Directory | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._rules = caller_rules
+        self._offer = offer
+        self.directory = directory
+        self._lingering: set[Stream] = set()
+        self.listeners = [Listener(reactor, text, self._accepted) for text in listens]
+
+    def start(self) -> None:
+        """Open every listener, or none.  Raises :class:`vmodem.net.listen.ListenError`."""
+        started: list[Listener] = []
+        try:
+            for listener in self.listeners:
+                listener.start()
+                started.append(listener)
+        except Exception:
+            for listener in started:
+                listener.stop()
+            raise
+        for listener in self.listeners:
+            self._log.info("listening for calls on {address}", address=listener.address)
+            exposure = listener.exposure
+            if exposure is not None:
+                self._log.warn(
+                    "{address} can be reached from {exposure}: {who} may call, nothing authenticates them",
+                    address=listener.address,
+                    exposure=exposure,
+                    who=str(self._rules),
+                )
+
+    def stop(self) -> None:
+        """Close the listeners and cut off whoever was turned away.  Calls that were taken live on."""
+        for listener in self.listeners:
+            listener.stop()
+        for stream in list(self._lingering):
+            stream.abort()
+
+    def refuse(self, stream: Stream, text: str | bytes = b"") -> None:
+        """Turn a caller away: send ``text``, then close in order.  With 32 such callers already lingering,
+        the call is cut off at once."""
+        if len(self._lingering) >= LINGERING:
+            stream.abort()
+            return
+        self._lingering.add(stream)
+        data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+        if data:
+            stream.write(data)
+        stream.close(DRAIN_S)
+
+    @property
+    def lingering(self) -> int:
+        """Turned-away callers whose connection is not closed yet."""
+        return len(self._lingering)
+
+    def _accepted(self, incoming: Incoming) -> None:
+        stream = incoming.stream
+        incoming.closed = lambda: self._lingering.discard(stream)
+        peer = incoming.peer
+        decision = self._rules.judge(peer.host)
+        if not decision.allowed:
+            self._log.warn(
+                "call from {caller} on {listener} refused: {rule}",
+                caller=peer.printable,
+                listener=incoming.listener,
+                rule=decision.rule,
+            )
+            stream.abort()
+            return
+        match = self.directory.reverse(peer.host) if self.directory is not None and peer.host else None
+        caller = Caller(
+            printable=peer.printable,
+            host=peer.host,
+            port=peer.port,
+            number=match.rule if match is not None else caller_number(peer.host),
+            name=match.entry.caller_name if match is not None else "",
+            listener=incoming.listener,
+        )
+        try:
+            taken = self._offer(stream, caller)
+        except Exception:
+            self._log.failure("taking the call from {caller} failed", caller=peer.printable)
+            stream.abort()
+            return
+        if not taken:
+            self.refuse(stream)
+
+
+def caller_number(host: str) -> str:
+    """The number that a device calls back: an IPv4 address as twelve digits, "" for anything else."""
+    try:
+        return "".join(f"{group:03}" for group in ipaddress.IPv4Address(host).packed)
+    except ValueError:
+        return ""
