@@ -178,6 +178,7 @@ class _Program:
         self._reaped = False
         #: Whether others of its process group outlived the program.
         self._left = False
+        self._killed = False
         self._timer: Any = None
         self._poll: Any = None
         self._pidfd = -1
@@ -221,6 +222,7 @@ class _Program:
             self._stream.finish(Ending(Cause.FINISHED, "the program ended"))
 
     def _kill(self) -> None:
+        self._killed = True
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> bool:
@@ -263,7 +265,7 @@ class _Program:
         )
         # What it left behind in its group would keep the terminal, and so the call, open.
         self._left = self._signal(signal.SIGHUP)
-        wanted = self._left or self._stream is not None
+        wanted = self._stream is not None or (self._left and not self._killed)
         if wanted and self._timer is None:
             self._timer = self._reactor.callLater(GRACE_S, self._overdue)
         elif not wanted and self._timer is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from vmodem.net.listen import split_endpoint
+from vmodem.net.endpoint import split_endpoint
 
 #: Services inside this program; they take no arguments.
 BUILT_INS: Final = ("help", "echo", "clock", "chargen", "discard", "loop")

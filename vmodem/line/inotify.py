@@ -79,8 +79,8 @@ class Inotify:
         if self._watchers.pop(number, None) is not None:
             # Fails where the file is gone and its watch with it, which is as good.
             _libc().inotify_rm_watch(self._fd, number)
-            if not back_soon:
-                self._close_if_unused()
+        if not back_soon:
+            self._close_if_unused()
 
     def doRead(self) -> None:
         """Read every event there is and tell the watchers, in order."""

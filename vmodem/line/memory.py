@@ -47,8 +47,9 @@ class MemoryLine(Line):
         self._user.dtr_changed(True)
 
     def disconnect(self) -> None:
-        """The DTE closes the line (DTR off); what it has not taken is lost."""
-        self._flush_unread()
+        """The DTE closes the line (DTR off): all it sent arrives, paused or not; what it has not taken is lost."""
+        while self._unread:
+            self._user.dte_received(self._unread.pop(0))
         self._dtr = False
         self.write = self._discard
         self._pending.clear()
@@ -119,6 +120,10 @@ class MemoryLine(Line):
         return len(self._pending)
 
     @property
+    def attached(self) -> bool:
+        return self._dtr
+
+    @property
     def rate(self) -> int:
         return self._rate
 
@@ -166,9 +171,7 @@ class MemoryLine(Line):
         pass
 
     def _flush_unread(self) -> None:
-        while self._unread and not self.stopped:
-            if self.paused and self._dtr:
-                return
+        while self._unread and not (self.paused or self.stopped):
             self._user.dte_received(self._unread.pop(0))
 
     def _finish_sent(self) -> None:

@@ -59,7 +59,6 @@ class PtyLine(Line):
     """
 
     _log = Logger()
-    #: Arriving chunks go straight to the user.
     data_received: Callable[[bytes], None]
 
     def __init__(
@@ -96,7 +95,7 @@ class PtyLine(Line):
     def start(self, user: LineUser) -> None:
         """Make the pseudo-terminal and, last of all, its link.  Raises :class:`LineError`."""
         self._user = user
-        self.data_received = user.dte_received
+        self.data_received = self._received
         try:
             self._make_pair()
             self._watch()
@@ -127,6 +126,10 @@ class PtyLine(Line):
     @property
     def backlog(self) -> int:
         return 0 if self._stream is None else self._stream.backlog
+
+    @property
+    def attached(self) -> bool:
+        return self._stream is not None
 
     @property
     def rate(self) -> int:
@@ -165,6 +168,12 @@ class PtyLine(Line):
             self._finish_sent()
 
     # -- what the stream tells -----------------------------------------------------------------------------
+
+    def _received(self, data: bytes) -> None:
+        if not self._in_call and self._inotify is not None and not self._hung_up():
+            # Perhaps it is another DTE already, and its line is made clean before it is answered.
+            self._inotify.doRead()
+        self._user.dte_received(data)
 
     def write_blocked(self) -> None:
         if self._stopped is None:
@@ -299,6 +308,7 @@ class PtyLine(Line):
         except (OSError, LineError) as exc:
             self._close_pair()
             self._log.error("{line}: cannot be renewed: {reason}", line=self.description, reason=str(exc))
+            self._set_dtr(False)
             self._user.line_lost(str(exc))
 
     def _set_dtr(self, on: bool) -> None:
@@ -379,6 +389,7 @@ class PtyLine(Line):
         self._masks.clear()
         if self._inotify is not None:
             self._inotify.unwatch(self._watch_number, back_soon=back_soon)
+            self._watch_number = -1  # the number may soon be another line's
         else:
             shared_poller(self._reactor, FALLBACK_POLL_S).remove(self.files_settled)
 

@@ -106,6 +106,10 @@ class SocketLine(Line):
         return 0 if self._stream is None else self._stream.backlog
 
     @property
+    def attached(self) -> bool:
+        return self._stream is not None
+
+    @property
     def rate(self) -> int:
         return 0
 

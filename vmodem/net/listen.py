@@ -1,7 +1,7 @@
 """LISTEN strings: where calls come in.
 
-``tcp:PORT``, ``tcp6:PORT`` and ``unix:PATH`` are sockets of our own.  Any other string is left to Twisted's
-server endpoints, which know systemd's and HAProxy's ways.
+``tcp:PORT``, ``tcp6:PORT`` and ``unix:PATH`` are sockets of our own, with ``haproxy:`` before them when a
+proxy says who calls.  Any other string is left to Twisted's server endpoints, which know systemd's ways.
 
 What does not belong here: who may call, and what becomes of the caller.
 """
@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from .accept import Acceptor
 from .address import IPAddress, literal, printable
+from .endpoint import split_endpoint
 from .options import tune
 from .stream import FdStream, Stream
 
@@ -68,25 +69,6 @@ class Incoming:
             self.closed()
 
 
-def split_endpoint(text: str) -> list[str]:
-    """The parts of an endpoint string: ``:`` separates, ``\\:`` and ``\\\\`` stand for themselves."""
-    parts = [""]
-    escaped = False
-    for char in text:
-        if escaped:
-            parts[-1] += char if char in ":\\=" else "\\" + char
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        elif char == ":":
-            parts.append("")
-        else:
-            parts[-1] += char
-    if escaped:
-        parts[-1] += "\\"
-    return parts
-
-
 class Listener:
     """One LISTEN string.  Raises :class:`ListenError` when the string cannot be understood."""
 
@@ -100,6 +82,13 @@ class Listener:
         self._foreign: Any = None
         self._file: tuple[str, int, int] | None = None
         kind, *rest = split_endpoint(text)
+        #: Behind a proxy that says who calls (``haproxy:``).
+        self._behind_proxy = kind.strip().lower() == "haproxy"
+        self._proxied: Any = None
+        if self._behind_proxy:
+            kind, *rest = rest or [""]
+            if kind.strip().lower() not in _KEYS:
+                raise ListenError(f'cannot listen on "{text}": haproxy: goes before tcp:, tcp6: or unix:')
         self._kind = kind.strip().lower()
         self._values = _values(text, self._kind, rest) if self._kind in _KEYS else {}
         if self._kind in ("tcp", "tcp6"):
@@ -118,7 +107,13 @@ class Listener:
             self._start_foreign()
             return
         sock = self._unix_socket() if self._kind == "unix" else self._tcp_socket()
-        self._acceptor = Acceptor(self._reactor, sock, self._take)
+        take = self._take
+        if self._behind_proxy:
+            from .proxied import Proxied
+
+            self._proxied = Proxied(self._reactor, self._take)
+            take = self._proxied.take
+        self._acceptor = Acceptor(self._reactor, sock, take)
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -126,6 +121,9 @@ class Listener:
         if self._acceptor is not None:
             self._acceptor.stop()
             self._acceptor = None
+        if self._proxied is not None:
+            self._proxied.stop()
+            self._proxied = None
         if self._foreign is not None:
             foreign, self._foreign = self._foreign, None
             foreign.stop()
@@ -169,7 +167,7 @@ class Listener:
 
     def _take(self, sock: socket.socket, sockaddr: Any) -> None:
         tune(sock)
-        if self._kind == "unix":
+        if not isinstance(sockaddr, tuple):
             peer = Peer(self.text)
         else:
             found = literal(sockaddr[0])
@@ -276,11 +274,11 @@ class Listener:
     def _start_foreign(self) -> None:
         from .transport import ForeignListener
 
-        self._foreign = ForeignListener(self._reactor, self.text, self._accepted)
         try:
-            self._foreign.start()
+            foreign = ForeignListener(self._reactor, self.text, self._accepted)
+            foreign.start()
+            self._foreign = foreign
         except Exception as exc:
-            self._foreign = None
             reason = str(exc) or type(exc).__name__
             raise ListenError(f'cannot listen on "{self.text}": {reason}; {self._hint()}') from exc
 

@@ -96,6 +96,8 @@ class SystemResolver:
             return [], exc.strerror or str(exc)
         except (UnicodeError, ValueError):
             return [], "not a host name"
+        except Exception as exc:  # whatever it is, the lookup must end
+            return [], f"the resolver failed: {exc}"
         found: list[IPAddress] = []
         for family, _, _, _, sockaddr in answers:
             if family not in (socket.AF_INET, socket.AF_INET6):

@@ -77,6 +77,8 @@ class TransportStream:
         self._closing = True
         self._user = NOBODY
         self.resume()  # what the peer still sends is discarded, and its end is seen
+        # A transport with a paused producer would ask that for more instead of closing.
+        self._transport.unregisterProducer()
         if self._ended:
             self._transport.loseConnection()
         elif hasattr(self._transport, "loseWriteConnection"):

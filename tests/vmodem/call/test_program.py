@@ -1,0 +1,216 @@
+"""Programs at the far end."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.calls import Listening, descriptors
+from tests.helpers.reactors import Reactor
+from vmodem.call import program
+from vmodem.call.program import ProgramError
+from vmodem.net.stream import Cause
+
+PYTHON = sys.executable
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is neither running nor a zombie."""
+    return not Path(f"/proc/{pid}").exists()
+
+
+def finish(reactor: Reactor, user: Listening) -> bytes:
+    reactor.until(lambda: user.endings)
+    user.stream.close(1)
+    return bytes(user.data)
+
+
+def run(reactor: Reactor, *argv: str) -> bytes:
+    return finish(reactor, Listening(program.start(reactor, argv)))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks(reactor: Reactor) -> object:
+    before = descriptors()
+    yield
+    reactor.until(lambda: descriptors() == before and not reactor.getDelayedCalls())
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_arguments_are_literal(reactor: Reactor) -> None:
+    words = ("$HOME", "`id`", "a;b|c&d>e", "*", "'\"\\", "$(reboot)", "")
+    script = "import sys; print(repr(sys.argv[1:]))"
+    assert run(reactor, PYTHON, "-c", script, *words) == repr(list(words)).encode() + b"\n"
+
+
+def test_both_ways_raw(reactor: Reactor) -> None:
+    """Every byte both ways, no echo, nothing translated; 3, 4, 17, 19, 26 and 28 are bytes like others."""
+    user = Listening(program.start(reactor, ["cat"]))
+    every = bytes(range(256)) * 8
+    user.stream.write(every)
+    reactor.until(lambda: len(user.data) >= len(every))
+    assert user.data == every
+    user.stream.close(1)
+
+
+def test_terminal_and_session(reactor: Reactor) -> None:
+    script = (
+        "import os; t = os.open('/dev/tty', os.O_RDWR); "
+        "print(os.getsid(0) == os.getpid() == os.getpgrp() == os.tcgetpgrp(t), "
+        "sorted(map(int, os.listdir('/proc/self/fd')))[:3], len(os.listdir('/proc/self/fd')), "
+        "sorted(os.environ), *os.get_terminal_size())"
+    )
+    data = run(reactor, PYTHON, "-c", script).decode()
+    names = ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "USER"]
+    # 0-2, /dev/tty and the listing's own.
+    assert data == f"True [0, 1, 2] 5 {names} 80 24\n"
+
+
+def test_no_descriptor_is_passed_on(reactor: Reactor) -> None:
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    try:
+        data = run(reactor, PYTHON, "-c", "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))")
+    finally:
+        os.close(read)
+        os.close(write)
+    assert data == b"[0, 1, 2, 3]\n"
+
+
+def test_signals_are_as_at_birth(reactor: Reactor) -> None:
+    data = run(reactor, "sed", "-n", "s/^Sig[IB].*\t//p", "/proc/self/status").split()
+    blocked, ignored = (int(mask, 16) for mask in data)
+    assert blocked == 0
+    assert ignored & ~(3 << 31) == 0  # 32 and 33 are the C library's own
+
+
+def test_output_before_the_end_arrives_whole(reactor: Reactor) -> None:
+    script = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 2000); sys.stdout.flush()"
+    user = Listening(program.start(reactor, [PYTHON, "-c", script]))
+    user.stream.pause()
+    reactor.run_for(0.1)
+    user.stream.resume()
+    assert finish(reactor, user) == bytes(range(256)) * 2000
+    assert [ending.cause for ending in user.endings] == [Cause.FINISHED]
+
+
+def test_short_output_of_a_program_long_gone(reactor: Reactor) -> None:
+    stream = program.start(reactor, ["echo", "bye"])
+    reactor.run_for(0.2)
+    user = Listening(stream)
+    assert finish(reactor, user) == b"bye\n"
+
+
+def pid_of(reactor: Reactor, user: Listening) -> int:
+    reactor.until(lambda: user.data.endswith(b"\n"))
+    return int(user.data)
+
+
+def test_hang_up(reactor: Reactor) -> None:
+    user = Listening(
+        program.start(reactor, [PYTHON, "-c", "import os,time; print(os.getpid()); time.sleep(99)"])
+    )
+    pid = pid_of(reactor, user)
+    user.stream.close(1)
+    reactor.until(lambda: gone(pid), timeout=program.GRACE_S * 0.9)
+
+
+def test_hang_up_on_one_who_will_not_go(reactor: Reactor) -> None:
+    script = (
+        "import os,signal,time; [signal.signal(s, signal.SIG_IGN) for s in (1, 15)]; "
+        "c = os.fork(); c and print(c); time.sleep(99)"
+    )
+    user = Listening(program.start(reactor, [PYTHON, "-c", script]))
+    child = pid_of(reactor, user)
+    started = time.monotonic()
+    user.stream.abort()
+    reactor.run_for(program.GRACE_S / 2)
+    assert not gone(child)
+    reactor.until(lambda: not reactor.getDelayedCalls(), timeout=program.GRACE_S)
+    assert time.monotonic() - started >= program.GRACE_S * 0.9
+    _await_death(child)
+
+
+def _await_death(pid: int) -> None:
+    """The orphan is reaped by whoever adopts orphans here, or stays a zombie; it does not run."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{pid} still runs")
+
+
+def test_one_who_stays_behind_does_not_keep_the_call(reactor: Reactor) -> None:
+    """Outside the process group, out of reach of its signals, but with the terminal still open."""
+    script = (
+        "import os,time\n"
+        "c = os.fork()\n"
+        "if c: print(c, flush=True); time.sleep(0.1); os._exit(0)\n"
+        "os.setsid(); time.sleep(99)"
+    )
+    user = Listening(program.start(reactor, [PYTHON, "-c", script]))
+    child = pid_of(reactor, user)
+    finish(reactor, user)
+    os.kill(child, signal.SIGKILL)
+    _await_death(child)
+
+
+@pytest.mark.parametrize("command", ["no-such-program-here", "/no/such/program", "/etc/passwd", "/"])
+def test_missing(reactor: Reactor, command: str) -> None:
+    with pytest.raises(ProgramError):
+        program.start(reactor, [command])
+
+
+def test_not_executable_format(reactor: Reactor, tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    path.write_bytes(b"\x00\x01")
+    path.chmod(0o755)
+    with pytest.raises(ProgramError, match="does not start"):
+        program.start(reactor, [str(path)])
+
+
+def test_unknown_account(reactor: Reactor) -> None:
+    with pytest.raises(ProgramError, match="no account"):
+        program.start(reactor, ["true"], "no-such-account")
+
+
+def test_own_account(reactor: Reactor) -> None:
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    assert finish(reactor, Listening(program.start(reactor, ["id", "-un"], name))).decode() == f"{name}\n"
+
+
+def test_other_account(reactor: Reactor) -> None:
+    if os.geteuid() != 0:
+        with pytest.raises(ProgramError, match="root's rights"):
+            program.start(reactor, ["id"], "nobody")
+        return
+    data = finish(reactor, Listening(program.start(reactor, ["id"], "nobody"))).decode()
+    assert data.startswith(f"uid={pwd.getpwnam('nobody').pw_uid}(nobody)")
+    assert "root" not in data
+
+
+def test_without_pidfd(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    assert run(reactor, "echo", "hello") == b"hello\n"
+
+
+def test_end_of_the_program_kills_what_is_left(reactor: Reactor) -> None:
+    user = Listening(
+        program.start(reactor, ["sh", "-c", "trap '' HUP TERM; echo $$; while :; do sleep 1; done"])
+    )
+    pid = pid_of(reactor, user)
+    reactor.fireSystemEvent("shutdown")
+    user.stream.abort()
+    reactor.until(lambda: gone(pid), timeout=1)
