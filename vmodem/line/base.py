@@ -24,6 +24,10 @@ class Circuit(enum.Enum):
     RI = 125
 
 
+def _unheard() -> None:
+    """Nobody wants to know."""
+
+
 class LineUser(Protocol):
     """What a line tells the modem behind it."""
 
@@ -60,6 +64,9 @@ class Line(abc.ABC):
     #: The LINE string this was made from, for people.
     description: str
     write: Callable[[bytes], None]
+    #: Called when the DTE begins a break.  Whoever wants to hear of it puts a callable here before start();
+    #: lines that cannot tell never call it.
+    break_received: Callable[[], None] = staticmethod(_unheard)
 
     @abc.abstractmethod
     def start(self, user: LineUser) -> None:
@@ -95,6 +102,9 @@ class Line(abc.ABC):
 
     def set_circuit(self, circuit: Circuit, on: bool) -> None:  # noqa: B027 - most lines have none
         """Drive a circuit towards the DTE; no effect where the line has none."""
+
+    def send_break(self, seconds: float) -> None:  # noqa: B027 - most lines cannot
+        """Send a break to the DTE, after what was written; no effect where the line has none."""
 
     def call_active(self, active: bool) -> None:  # noqa: B027 - most lines need not know
         """A call is up (or no longer): while it is, a hang-up must be noticed even where that needs polling,

@@ -47,7 +47,7 @@ class MemoryLine(Line):
         self._user.dtr_changed(True)
 
     def disconnect(self) -> None:
-        """The DTE closes the line (DTR off): all it sent arrives, paused or not; what it has not taken is lost."""
+        """The DTE closes the line (DTR off): what it sent arrives, paused or not; what it left is lost."""
         while self._unread:
             self._user.dte_received(self._unread.pop(0))
         self._dtr = False

@@ -133,6 +133,8 @@ class PtyLine(Line):
 
     @property
     def rate(self) -> int:
+        if self._master < 0:
+            return 0
         try:
             return rate_of(self._master)
         except (OSError, termios.error):
