@@ -19,6 +19,7 @@ from atparser.dialstring import DialString
 from vmodem.net.access import DialRules
 from vmodem.net.address import Destination, IPAddress, destination, literal
 from vmodem.net.connect import Connecting, Trouble
+from vmodem.net.pace import PacedStream
 from vmodem.net.resolve import Resolver, SystemResolver
 from vmodem.net.stream import FdStream, Stream
 
@@ -319,6 +320,8 @@ class Attempt:
         self._over, self._pending = True, None
         rule = self._match.rule if self._match is not None else ""
         entry = self._match.entry if self._match is not None else None
+        if entry is not None and entry.rate is not None:
+            stream = PacedStream(self._reactor, stream, entry.rate)
         self._connected(stream, Route(self._dial.raw, self._target, rule, peer, entry))
 
     def _fail(self, failure: CallFailure, reason: str) -> None:

@@ -1,0 +1,323 @@
+"""A stream slowed down to the speed of a telephone modem.
+
+:class:`PacedStream` stands between a stream and its user.  Each direction is a lane with a budget of its own:
+ten bits to the byte, counted from the moment the lane became busy, so that no fraction of a byte is ever
+rounded away.  What may not go yet waits here, and while anything waits the side it comes from is held up.
+
+What does not belong here: which calls are paced (the directory says so), and a DTE's own speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.logger import Logger
+
+from .stream import NOBODY, Cause, Ending, Stream, StreamUser
+
+#: Bits on a telephone line for each byte: start, eight of data, stop.
+BITS_PER_BYTE: Final = 10
+#: How often a busy lane sends, in seconds; slow ones send a byte whenever one is due.
+TICK_S: Final = 0.02
+#: A timer found later than this, in seconds, is not made up for: no modem sends a burst after a standstill.
+CATCH_UP_S: Final = 0.25
+#: Bytes that may wait for the far end before the user is told to stop.  Somebody typing a little faster than
+#: the call must not be held up, or the silences around an escape sequence would be seen shortened.
+ROOM: Final = 64
+#: Moments are floating point: a byte is due when it is due but for this part of it.
+_NEARLY: Final = 0.001
+
+
+class PacedStream:
+    """A :class:`vmodem.net.stream.Stream` that carries ``inner`` at ``rate`` bit/s each way.
+
+    ``inner`` must not have been started; it belongs to this stream from now on.  The end of ``inner`` is told
+    when everything it had sent has been delivered; a user who is paused meanwhile hears of it after resuming.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, inner: Stream, rate: int) -> None:
+        if rate <= 0:
+            raise ValueError(f"a rate in bit/s was expected, not {rate}")
+        self.peer = inner.peer
+        self._reactor = reactor
+        self._inner = inner
+        self._user: StreamUser = NOBODY
+        self._out = _Lane(reactor, rate, inner.write, self._sent)
+        self._in = _Lane(reactor, rate, self._deliver, self._delivered)
+        self._started = False
+        self._inner_paused = False
+        self._blocked = False  # what the user was told
+        self._ending: Ending | None = None
+        self._told = False
+        self._dead = False  # the far end takes nothing any more
+        self._closing = False
+        self._closed = False
+        self._deadline = 0.0
+        self._timer: Any = None
+
+    # -- user's side ---------------------------------------------------------------------------------------
+
+    def start(self, user: StreamUser) -> None:
+        if self._closing:
+            return
+        self._user = user
+        self._start_inner()
+        self._in.release()
+
+    def write(self, data: bytes) -> None:
+        if data and not self._closing:
+            self._out.put(data)
+
+    @property
+    def backlog(self) -> int:
+        return len(self._out.queue) + self._inner.backlog
+
+    def pause(self) -> None:
+        self._in.hold()
+
+    def resume(self) -> None:
+        self._in.release()
+
+    def close(self, drain_s: float) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._user = NOBODY
+        self._in.stop()
+        self._deadline = float(self._reactor.seconds()) + drain_s
+        if self._out.queue and drain_s > 0:
+            self._timer = self._reactor.callLater(drain_s, self._close_inner)
+            self._start_inner()
+            self._steer()  # a peer that waits for us to read would never take the rest
+        else:
+            self._close_inner()
+
+    def abort(self) -> None:
+        self._closing = self._closed = True
+        self._user = NOBODY
+        self._stop()
+        self._inner.abort()
+
+    # -- the inner stream's side ---------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if not (self._closing or self._ending is not None):
+            self._in.put(data)
+
+    def write_blocked(self) -> None:
+        self._out.hold()
+
+    def write_drained(self) -> None:
+        self._out.release()
+
+    def stream_ended(self, ending: Ending) -> None:
+        if self._closed or self._ending is not None:
+            return
+        self._ending = ending
+        if ending.cause is not Cause.FINISHED:
+            # As on a stream without pacing, nothing waits for a peer that is gone; and a user who is held up
+            # must not stay so for as long as the last bytes to him take.
+            self._dead = True
+            self._out.stop()
+            self._sent()
+        if not self._closing:
+            self._delivered()
+
+    # -- what follows from a lane's doings -----------------------------------------------------------------
+
+    def _sent(self) -> None:
+        """Bytes left for the far end, or have to wait: tell the user, or finish a close."""
+        waiting = len(self._out.queue)
+        if self._closing:
+            if not waiting:
+                self._close_inner()
+        elif self._blocked:
+            if self._dead or not (waiting or self._out.held):
+                self._blocked = False
+                self._user.write_drained()
+        elif not self._dead and (self._out.held or waiting > ROOM):
+            self._blocked = True
+            self._user.write_blocked()
+
+    def _deliver(self, data: bytes) -> None:
+        try:
+            self._user.data_received(data)
+        except Exception as exc:
+            # What the reactor does to a reader that raises, it does not do to a timer.
+            self._log.failure("{peer}: the user of the stream failed", peer=self.peer)
+            self._in.stop()
+            self.stream_ended(Ending(Cause.ERROR, f"internal error: {exc}"))
+
+    def _delivered(self) -> None:
+        """Bytes were handed to the user, or have to wait: steer the inner stream, tell the end after them."""
+        self._steer()
+        if self._ending is not None and not (self._told or self._in.queue or self._closing):
+            self._told = True
+            self._user.stream_ended(self._ending)
+
+    def _steer(self) -> None:
+        """Let the inner stream read exactly while nothing waits and the user is not paused."""
+        if not self._started or self._closed:
+            return
+        pause = bool(self._in.queue) or self._ending is not None or (self._in.held and not self._closing)
+        if pause is not self._inner_paused:
+            self._inner_paused = pause
+            if pause:
+                self._inner.pause()
+            else:
+                self._inner.resume()
+
+    # -- beginning and end ---------------------------------------------------------------------------------
+
+    def _start_inner(self) -> None:
+        if self._started:
+            return
+        self._started = True
+        if self._inner.backlog:
+            self._out.hold()  # it was written to before it had anybody to tell
+        self._inner.start(self)
+
+    def _close_inner(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._stop()
+        self._inner.close(max(0.0, self._deadline - float(self._reactor.seconds())))
+
+    def _stop(self) -> None:
+        self._in.stop()
+        self._out.stop()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+
+class _Lane:
+    """Bytes in one direction.
+
+    ``send`` takes what may go.  ``moved`` is called after that and after every other change, never from
+    within ``send``.
+    """
+
+    def __init__(
+        self, reactor: Any, rate: int, send: Callable[[bytes], None], moved: Callable[[], None]
+    ) -> None:
+        self.queue = bytearray()
+        #: Nothing may go: the receiving side is blocked or paused.
+        self.held = False
+        self._reactor = reactor
+        self._budget = _Budget(rate)
+        self._send = send
+        self._moved = moved
+        self._sending = False
+        self._stopped = False
+        self._timer: Any = None
+
+    def put(self, data: bytes) -> None:
+        """Send as much as may go at once, keep the rest."""
+        if self._stopped:
+            return
+        idle = not (self.queue or self.held or self._sending)
+        self.queue += data
+        if idle:
+            self._budget.settle(self._reactor.seconds())
+            self._go()
+        else:
+            self._changed()
+
+    def hold(self) -> None:
+        if not (self.held or self._stopped):
+            self.held = True
+            self._changed()
+
+    def release(self) -> None:
+        """Go on, from the reactor: whoever releases a lane does not expect bytes in the middle of that."""
+        if self.held and not self._stopped:
+            self.held = False
+            self._budget.settle(self._reactor.seconds())
+            self._changed()
+
+    def stop(self) -> None:
+        """Forget what waits, and take nothing any more."""
+        self._stopped = True
+        self.queue.clear()
+        self._arm()
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._budget.catch_up(self._reactor.seconds())
+        self._go()
+
+    def _go(self) -> None:
+        size = min(self._budget.allowed(self._reactor.seconds()), len(self.queue))
+        if size:
+            data = bytes(self.queue[:size])
+            del self.queue[:size]
+            self._budget.spend(size)
+            self._sending = True
+            try:
+                self._send(data)
+            finally:
+                self._sending = False
+        self._changed()
+
+    def _changed(self) -> None:
+        if not self._sending:
+            self._arm()
+            self._moved()
+
+    def _arm(self) -> None:
+        """One timer while bytes wait that may go, else none."""
+        if self.held or not self.queue:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        elif self._timer is None:
+            wait_s = self._budget.wait_s(self._reactor.seconds(), len(self.queue))
+            self._timer = self._reactor.callLater(wait_s, self._tick)
+
+
+class _Budget:
+    """How many bytes may go by when; moments in seconds on one clock.
+
+    Byte number n since ``_began`` is due n byte times later.  Both numbers are kept while the lane is busy,
+    and nothing is added up: that is what makes any rate come out exactly.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        #: Bytes that go together, at least one.
+        self._together = max(1, round(rate * TICK_S / BITS_PER_BYTE))
+        self._tick_s = self._time(self._together)
+        self._began = float("-inf")
+        self._spent = 0
+
+    def settle(self, now: float) -> None:
+        """The lane was silent or held: at most one tick's worth has been saved up."""
+        self._limit(now, self._tick_s)
+
+    def catch_up(self, now: float) -> None:
+        """The lane was busy: a tick that came late is made up for, within reason."""
+        self._limit(now, self._tick_s + CATCH_UP_S)
+
+    def allowed(self, now: float) -> int:
+        """Bytes that may go now."""
+        return max(0, int((now - self._began) * self._rate / BITS_PER_BYTE + _NEARLY) - self._spent)
+
+    def spend(self, size: int) -> None:
+        """So many bytes went."""
+        self._spent += size
+
+    def wait_s(self, now: float, waiting: int) -> float:
+        """How long until a tick's worth, or all of ``waiting`` bytes if that is less, may go."""
+        return max(0.0, self._began + self._time(self._spent + min(waiting, self._together)) - now)
+
+    def _time(self, size: int) -> float:
+        return size * BITS_PER_BYTE / self._rate
+
+    def _limit(self, now: float, saved_s: float) -> None:
+        if now - (self._began + self._time(self._spent)) > saved_s:
+            self._began, self._spent = now - saved_s, 0
