@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -202,13 +201,10 @@ class ModemApp:
 
 def run_modem(config: ModemConfig, *, log_format: str = "text", verbosity: int = 0) -> int:
     """Run one modem until it is told to stop; returns the exit code.  Raises :class:`StartError`."""
-    from twisted.internet import reactor as installed
-
     from vmodem import log
+    from vmodem.net.reactor import install
 
-    reactor: Any = installed
-    # The wall clock of a machine in a factory gets set; guard times and rings must not notice.
-    reactor.seconds = time.monotonic
+    reactor = install()
     log.begin(log_format, verbosity)
     app = ModemApp(reactor, config)
     app.start()

@@ -30,10 +30,6 @@ from .target import Target
 
 #: The port of an address that names none: 23, as every modem on a network has it.
 DEFAULT_PORT: Final = 23
-#: A target that did not answer is not tried again for so long (the result waits), in seconds.
-RETRY_S: Final = 1.0
-#: Targets remembered for that.
-REMEMBERED: Final = 256
 
 _FAILURES: Final = {
     Trouble.REFUSED: CallFailure.REFUSED,
@@ -96,7 +92,6 @@ class Originator:
         number: str = "",
         default_port: int = DEFAULT_PORT,
         resolver: Resolver | None = None,
-        retry_s: float = RETRY_S,
     ) -> None:
         self.reactor = reactor
         self.directory = directory
@@ -106,8 +101,6 @@ class Originator:
         self.number = number
         self.default_port = default_port
         self.resolver = SystemResolver(reactor) if resolver is None else resolver
-        self._retry_s = retry_s
-        self._missed: dict[Target, float] = {}
 
     def originate(self, dial: DialString, connected: Connected, failed: Failed) -> Attempt:
         """Place a call.  Exactly one of the callbacks is called, always after this method returned and never
@@ -131,21 +124,6 @@ class Originator:
             # A path from the DTE would reach every local service of this machine, past any rule on addresses.
             raise CallError(CallFailure.FORBIDDEN, "Unix sockets can be called through the directory only")
         raise CallError(CallFailure.UNKNOWN, f"{address.scheme}: calls cannot be placed from here")
-
-    def wait_s(self, target: Target) -> float:
-        """How long to hold a call to a target that has just failed, in seconds."""
-        missed = self._missed.get(target)
-        if missed is None:
-            return 0.0
-        return max(0.0, missed + self._retry_s - float(self.reactor.seconds()))
-
-    def missed(self, target: Target) -> None:
-        """A target was tried in vain."""
-        now = self.reactor.seconds()
-        for known, when in list(self._missed.items()):
-            if when + self._retry_s <= now or len(self._missed) >= REMEMBERED:
-                del self._missed[known]
-        self._missed[target] = now
 
 
 class Attempt:
@@ -184,14 +162,6 @@ class Attempt:
             self._fail(exc.failure, str(exc))
             return
         self._target, self._match = plan.target, plan.match
-        wait_s = self._origin.wait_s(plan.target)
-        if wait_s > 0:
-            self._pending = self._reactor.callLater(wait_s, self._call)
-        else:
-            self._call()
-
-    def _call(self) -> None:
-        self._pending = None
         target = self._target
         if target.kind == "tcp":
             self._call_tcp()
@@ -220,7 +190,6 @@ class Attempt:
         )
 
     def _no_such_name(self, reason: str) -> None:
-        self._origin.missed(self._target)
         self._fail(CallFailure.UNKNOWN, f"{self._target.host}: {reason}")
 
     def _judge(self, found: list[IPAddress], zone: str, *, spelled: bool) -> None:
@@ -267,7 +236,6 @@ class Attempt:
         self._succeed(stream, where.printable)
 
     def _unreached(self, trouble: Trouble, reason: str) -> None:
-        self._origin.missed(self._target)
         self._fail(_FAILURES[trouble], reason)
 
     def _call_program(self) -> None:
@@ -275,7 +243,6 @@ class Attempt:
         try:
             stream = program.start(self._reactor, self._target.argv, user)
         except program.ProgramError as exc:
-            self._origin.missed(self._target)
             self._fail(CallFailure.NO_ANSWER, str(exc))
             return
         self._succeed(stream, stream.peer)

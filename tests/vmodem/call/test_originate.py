@@ -38,7 +38,6 @@ class Telephone:
         self.reactor = reactor
         self.resolver = FakeResolver(reactor, names)
         options.setdefault("resolver", self.resolver)
-        options.setdefault("retry_s", 0)
         directory = Directory({key: Entry(parse_target(target)) for key, target in (entries or {}).items()})
         self.originator = Originator(reactor, directory, DialRules(rules), offer_back, **options)
         self.streams: list[Stream] = []
@@ -382,28 +381,6 @@ def test_cancel(reactor: Reactor, far: socket.socket, number: str, after: int) -
     assert len(phone.streams) + len(phone.failures) == told
     for stream in phone.streams:
         stream.abort()
-
-
-def test_failed_target_is_left_alone_for_a_while(reactor: Reactor, far: socket.socket) -> None:
-    closed = closed_port()
-    phone = Telephone(reactor, retry_s=0.2)
-    started = reactor.seconds()
-    assert phone.call(f"T127.0.0.1:{closed}") is CallFailure.REFUSED
-    assert isinstance(phone.call(f"T127.0.0.1:{far.getsockname()[1]}"), Route)
-    assert reactor.seconds() - started < 0.2
-    assert phone.call(f"T127.0.0.1:{closed}") is CallFailure.REFUSED
-    assert reactor.seconds() - started >= 0.2
-    attempt = phone.dial(f"T127.0.0.1:{closed}")
-    reactor.run_for(0.02)
-    attempt.cancel()
-    assert not reactor.getDelayedCalls()
-
-
-def test_remembers_no_more_than_it_must(reactor: Reactor) -> None:
-    phone = Telephone(reactor, retry_s=1000)
-    for number in range(1000):
-        phone.originator.missed(Target("tcp", "host", number))
-    assert len(phone.originator._missed) <= 256
 
 
 def test_two_hundred_failures_leave_nothing(reactor: Reactor) -> None:
