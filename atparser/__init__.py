@@ -1,7 +1,7 @@
 """The modem itself, without I/O: bytes and moments in, actions out.
 
-Feed a :class:`Modem` what happens, carry out the actions it returns, call ``expire`` when its ``deadline`` comes.
-Standard library only.
+Feed a :class:`Modem` what happens, carry out the actions it returns, call ``expire`` when its ``deadline``
+comes. Standard library only.
 """
 
 from .actions import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from .dialstring import DialString
 
@@ -126,6 +126,16 @@ class StoreProfile:
     snapshot: Mapping[str, Any]
 
 
-Action = Union[
-    SendDte, Deliver, SendCall, SetCircuit, Originate, Answer, Refuse, HangUp, PauseCall, ResumeCall, StoreProfile
-]
+Action = (
+    SendDte
+    | Deliver
+    | SendCall
+    | SetCircuit
+    | Originate
+    | Answer
+    | Refuse
+    | HangUp
+    | PauseCall
+    | ResumeCall
+    | StoreProfile
+)

@@ -116,16 +116,17 @@ class Assembler:
             line = Line(self._body.decode("ascii"), self.parity, overflow=self._overflow)
             self.reset()
             return line
-        deletes = character == s5 and (s5 <= 32 or s5 == _DELETE)
-        if deletes or (character == _DELETE and self._options.delete_key):
+        edits = s5 <= 32 or s5 == _DELETE
+        if (edits and character == s5) or (character == _DELETE and self._options.delete_key):
             if self._body and not self._overflow:
                 self._body.pop()
                 if echo is not None:
-                    echo += bytes((s5 & 0x7F, 32, s5 & 0x7F))
+                    back = s5 if edits else 8
+                    echo += bytes((back, 32, back))
             return None
         if self._overflow:
             return None
-        if character < 0x20:
+        if character < 0x20 or character == _DELETE:
             pass  # control characters, S4 among them, are no part of a line
         elif len(self._body) < self._options.line_limit:
             self._body.append(character)

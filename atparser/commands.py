@@ -1,8 +1,8 @@
 """The registry of commands: one row each, from which parsing, checking, storing, &V and documentation work.
 
 A row says which values a command takes, its factory value and what it is for.  Most commands of a telephone
-modem have nothing to act on when the line is a TCP connection; those are accepted, checked, kept and shown, and
-their help says so.  What a command *does* is in :mod:`atparser.interpreter` (settings) and
+modem have nothing to act on when the line is a TCP connection; those are accepted, checked, kept and shown,
+and their help says so.  What a command *does* is in :mod:`atparser.interpreter` (settings) and
 :mod:`atparser.engine` (calls).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Union
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Command:
 class Number:
     """A numeric parameter of an extended command: single values and ranges, as shown by the test form."""
 
-    accepts: tuple[Union[int, tuple[int, int]], ...]
+    accepts: tuple[int | tuple[int, int], ...]
     default: int = 0
 
     def check(self, value: int) -> bool:
-        return any(value == one if isinstance(one, int) else one[0] <= value <= one[1] for one in self.accepts)
+        return any(
+            value == one if isinstance(one, int) else one[0] <= value <= one[1] for one in self.accepts
+        )
 
     def shown(self) -> str:
         parts = (str(one) if isinstance(one, int) else f"{one[0]}-{one[1]}" for one in self.accepts)
@@ -73,8 +75,8 @@ BASIC: Final[tuple[Command, ...]] = (
     Command("F", _n("0-10"), "line modulation; " + _KEPT_ONLY, 1),
     Command("H", _n("0,1"), "hook: 0 hang up or reject, 1 go off-hook (callers hear busy)", kept=False),
     Command("I", _n("0-9,11"), "identification and diagnostics", kept=False),
-    Command("L", _n("0-3"), "speaker volume; " + _KEPT_ONLY, 2),
-    Command("M", _n("0-3"), "speaker control; " + _KEPT_ONLY, 1),
+    Command("L", _n("0-7"), "speaker volume; " + _KEPT_ONLY, 2),
+    Command("M", _n("0-7"), "speaker control; " + _KEPT_ONLY, 1),
     Command("N", _n("0,1"), "automode; " + _KEPT_ONLY, 1),
     Command("O", _n("0,1,3"), "return to online data state", kept=False),
     Command("P", _n("0,1"), "pulse dialling until T; " + _KEPT_ONLY),
@@ -114,6 +116,7 @@ BASIC: Final[tuple[Command, ...]] = (
     Command("\\B", _n("0-9"), "send a break where the call has a way to carry one", kept=False),
     Command("\\C", _n("0-2"), "data buffering; " + _KEPT_ONLY),
     Command("\\E", _n("0,1"), "data echo; " + _KEPT_ONLY),
+    Command("\\F", _n("0,1"), "stored numbers of some makers; " + _KEPT_ONLY, kept=False),
     Command("\\G", _n("0,1"), "modem flow control; " + _KEPT_ONLY),
     Command("\\J", _n("0,1"), "DTE rate follows the line; " + _KEPT_ONLY),
     Command("\\K", _n("0-5"), "break control; " + _KEPT_ONLY, 5),
@@ -121,11 +124,15 @@ BASIC: Final[tuple[Command, ...]] = (
     Command("\\M", _n("0,1"), "fallback; " + _KEPT_ONLY),
     Command("\\N", _n("0-7"), "error control mode; " + _KEPT_ONLY, 3),
     Command("\\O", _n("0"), "start error control; " + _KEPT_ONLY, kept=False),
-    Command("\\Q", _n("0-3,6"), "flow control: 0 none, 1 XON/XOFF, 2 and 3 RTS/CTS, 6 both; sets &K", kept=False),
+    Command(
+        "\\Q", _n("0-3,6"), "flow control: 0 none, 1 XON/XOFF, 2 and 3 RTS/CTS, 6 both; sets &K", kept=False
+    ),
     Command("\\R", _n("0,1"), "ring handling; " + _KEPT_ONLY),
+    Command("\\S", _n("0,1"), "view active and stored settings, as &V", kept=False),
     Command("\\T", _n("0-255"), "inactivity before hang-up in minutes; sets S30", kept=False),
     Command("\\U", _n("0"), "accept error control; " + _KEPT_ONLY, kept=False),
     Command("\\V", _n("0-2"), "error control suffix in CONNECT: 1 and 2 on"),
+    Command("\\W", _n("0,1"), "split speed of some makers; " + _KEPT_ONLY),
     Command("\\X", _n("0,1"), "XON/XOFF pass-through; " + _KEPT_ONLY),
     Command("\\Y", _n("0"), "switch to error control; " + _KEPT_ONLY, kept=False),
     Command("\\Z", _n("0"), "leave error control; " + _KEPT_ONLY, kept=False),
@@ -162,6 +169,9 @@ EXTENDED: Final[tuple[Extended, ...]] = (
     Extended("+FMI", "manufacturer, as fax programs ask", action=True, read_action=True),
     Extended("+FMM", "model, as fax programs ask", action=True, read_action=True),
     Extended("+FMR", "revision, as fax programs ask", action=True, read_action=True),
+    Extended("#MFR", "manufacturer, as voice programs ask", action=True, read_action=True),
+    Extended("#MDL", "model, as voice programs ask", action=True, read_action=True),
+    Extended("#REV", "revision, as voice programs ask", action=True, read_action=True),
     Extended("+FCLASS", "service class: 0 is data, the only one", (Number((0,)),), bare=True),
     Extended(
         "+IFC",
@@ -193,10 +203,14 @@ EXTENDEDS: Final[Mapping[str, Extended]] = {row.name: row for row in EXTENDED}
 class _Factory:
     """Factory values, computed once."""
 
-    basic: Mapping[str, int] = field(default_factory=lambda: {row.name: row.default for row in BASIC if row.kept})
+    basic: Mapping[str, int] = field(
+        default_factory=lambda: {row.name: row.default for row in BASIC if row.kept}
+    )
     extended: Mapping[str, tuple[int, ...]] = field(
         default_factory=lambda: {
-            row.name: tuple(parameter.default for parameter in row.parameters) for row in EXTENDED if row.parameters
+            row.name: tuple(parameter.default for parameter in row.parameters)
+            for row in EXTENDED
+            if row.parameters
         }
     )
 

@@ -44,7 +44,7 @@ from .escape import Escape
 from .interpreter import Control, Done, Failed, Interpreter, Verb
 from .options import Options
 from .parity import encode
-from .parser import Bad, Scanner
+from .parser import Scanner
 from .profile import Store
 from .state import CONNECTED, IN_CALL, PROGRESS, Input, State, allowed, next_state
 from .timers import Timer, Timers
@@ -105,8 +105,10 @@ class Modem:
         self._typed = float("-inf")  # when the last byte of a command arrived
         self._parts = DialString()  # a number dialled in parts, D...;
         self._dial = DialString()  # the number being dialled
-        self._failed: tuple[str, float] | None = None  # the number that failed last, and when
+        self._dial_key = ""  # what the redial pause knows it by
+        self._failures: dict[str, float] = {}  # the numbers that failed within the redial pause, and when
         self._rings = 0  # bursts of the present call
+        self._rang = 0.0  # when the last burst began
         self._ring_due = False  # a RING waits for the DTE to stop typing
         self._burst = False
         self._dtr = True  # as S25 lets it count
@@ -138,14 +140,14 @@ class Modem:
     # -- the fast lane -------------------------------------------------------------------------------------
 
     def passes(self, data: bytes, now: float) -> bool:
-        """Whether this chunk of the DTE goes to the call as it is.  When not, give it to :meth:`receive_dte`."""
+        """Whether this chunk of the DTE goes to the call as it is.  If not, it is for :meth:`receive_dte`."""
         if self._fast and self._escape.plain(data, now):
             self._active = now
             return True
         return False
 
     def call_passes(self, now: float) -> bool:
-        """Whether a chunk of the call goes to the DTE as it is.  When not, give it to :meth:`receive_call`."""
+        """Whether a chunk of the call goes to the DTE as it is.  If not, it is for :meth:`receive_call`."""
         if self._state is ONLINE:
             self._active = now
             return True
@@ -207,38 +209,36 @@ class Modem:
 
     def caller_left(self, now: float) -> list[Action]:
         """The caller gave up before the call was answered."""
-        self._begin(now)
-        self._end_ringing(Input.CALLER_LEFT, now)
+        if self._state is State.RINGING:
+            self._timers.clear(Timer.BURST_END, Timer.NEXT_RING)  # there is nobody to answer any more
+        if self._happened(Input.CALLER_LEFT, now):
+            self._end_ringing(Input.CALLER_LEFT, now)
         return self._out
 
     def carrier_detected(self, now: float) -> list[Action]:
         """The far end is there: the call dialled or answered is established."""
-        self._begin(now)
-        self._move(Input.CARRIER)
-        self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL)
-        self._failed = None
-        self._set_register(1, 0)
-        self._go_online(now)
-        ahead = bytes(self._ahead)
-        self._ahead.clear()
-        if ahead:
-            self._take(ahead, now)
+        if self._happened(Input.CARRIER, now):
+            self._move(Input.CARRIER)
+            self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL)
+            self._clear_rings()
+            self._go_online(now)
+            self._take_ahead(now)
         return self._out
 
     def call_failed(self, failure: CallFailure, now: float) -> list[Action]:
         """The call that was dialled or answered did not come about."""
-        self._begin(now)
-        self._move(Input.CALL_FAILED)
-        self._end_progress(_FAILURES[failure], now)
+        if self._happened(Input.CALL_FAILED, now):
+            self._move(Input.CALL_FAILED)
+            self._end_progress(_FAILURES[failure], now)
         return self._out
 
     def carrier_lost(self, loss: CallLoss, now: float) -> list[Action]:
         """The call ended from outside.  To be told after everything received of it has been handed over."""
-        self._begin(now)
-        self._move(Input.CARRIER_LOST)
-        self._set_register(86, _CAUSES[loss])
-        self._end_call(now)
-        self._result(results.NO_CARRIER)
+        if self._happened(Input.CARRIER_LOST, now):
+            self._move(Input.CARRIER_LOST)
+            self._set_register(86, _CAUSES[loss])
+            self._end_call(now, carrier=True)
+            self._result(results.NO_CARRIER)
         return self._out
 
     def dtr_changed(self, on: bool, now: float) -> list[Action]:
@@ -257,11 +257,14 @@ class Modem:
         self._begin(now)
         scanner, self._scanner = self._scanner, None
         if scanner is not None:
+            self._line_end = now
             if ok:
                 self._run_line(scanner, now)
             else:
+                self.interpreter.not_stored()
                 self._result(results.ERROR)
             self._muted = self._muted and self._scanner is not None
+            self._say_late_ring()
             self._take_ahead(now)
         return self._out
 
@@ -274,6 +277,8 @@ class Modem:
         elif self._state in IN_CALL:
             self._drop_call(reason, Input.ON_HOOK, now)
             self._result(results.NO_CARRIER)
+            if self._scanner is None:
+                self._ahead.clear()  # or the next call might begin with it
         return self._out
 
     def expire(self, now: float) -> list[Action]:
@@ -286,6 +291,15 @@ class Modem:
     def _begin(self, now: float) -> None:
         self._out = []
         self._expire_due(now)
+
+    def _happened(self, what: Input, now: float) -> bool:
+        """Begin on what moves the state.  False when a timer, due by now, has ended what it is about.
+
+        Raises UsageError, with nothing done, when it could not happen at all.
+        """
+        next_state(self._state, what)
+        self._begin(now)
+        return allowed(self._state, what)
 
     def _take(self, data: bytes, now: float) -> None:
         at = 0
@@ -346,14 +360,15 @@ class Modem:
             self._send(echo)
         if line is not None:
             self._finished(line, now)
-        elif self._ring_due and not self._assembler.typing:
-            self._say_ring()
+            self._say_late_ring()
         return at
 
     def _take_ahead(self, now: float) -> None:
+        """Take what was typed ahead.  It came earlier, so the silence since says nothing of an escape."""
         ahead = bytes(self._ahead)
         self._ahead.clear()
         if ahead:
+            self._escape.last = now
             self._take(ahead, now)
 
     # -- command lines -------------------------------------------------------------------------------------
@@ -373,16 +388,15 @@ class Modem:
         else:
             self._line = line.body
         self._run_line(Scanner(self._line or ""), now)
-        if self._ring_due and not self._assembler.typing:
-            self._say_ring()
 
     def _run_line(self, scanner: Scanner, now: float) -> None:
         refused = self._run(scanner, now)
         if refused is not None:
+            self._drive_circuits()  # what ran before the refused one counts
             self._result(results.ERROR)
 
     def _run(self, scanner: Scanner, now: float) -> str | None:
-        """Run a line's commands.  Returns the text of one that was refused; says every other result itself."""
+        """Run a line's commands.  Returns the text of a refused one; says every other result itself."""
         while True:
             command = scanner.next()
             if command is None:
@@ -390,7 +404,7 @@ class Modem:
                 break
             reply = self.interpreter.execute(command)
             if isinstance(reply, Failed):
-                return command.text if isinstance(command, Bad) else str(command)
+                return scanner.text
             if isinstance(reply, Done):
                 if reply.text:
                     self._inform(reply.text)
@@ -401,7 +415,7 @@ class Modem:
                 break
             ended = self._control(reply, now)
             if ended is False:
-                return str(command)
+                return scanner.text
             if ended:
                 break
         self._drive_circuits()
@@ -421,10 +435,15 @@ class Modem:
     def _command_dial(self, control: Control, now: float) -> bool | None:
         if self._state not in (State.IDLE, State.OFF_HOOK, State.RINGING):
             return False
+        self._answering = False
         dial = parse_dial(control.text)
         more = dial.more
         if dial.last or dial.stored is not None:
-            text = self.interpreter.last_number if dial.last else self.interpreter.store.numbers.get(dial.stored or 0)
+            text = (
+                self.interpreter.last_number
+                if dial.last
+                else self.interpreter.store.numbers.get(dial.stored or 0)
+            )
             if text is None:
                 return False
             dial = parse_dial(text)
@@ -450,13 +469,14 @@ class Modem:
     def _originate(self, dial: DialString, now: float) -> None:
         self._move(Input.DIAL)
         self._dial = dial
-        self.interpreter.last_number = dial.raw
-        self._answering = False
+        self._dial_key = dial.number or dial.raw.lower()
+        self.interpreter.last_number = _again(dial)
         self._held.clear()
         self._call_paused = False
         self._drive_circuits()
-        if self._failed and self._failed[0] == dial.raw and now < self._failed[1] + self.options.redial_pause:
-            self._timers.set(Timer.REDIAL, self._failed[1] + self.options.redial_pause)
+        free_at = self._failures.get(self._dial_key, float("-inf")) + self.options.redial_pause
+        if now < free_at:
+            self._timers.set(Timer.REDIAL, free_at)
         else:
             self._place(now)
 
@@ -517,10 +537,15 @@ class Modem:
     def _go_online(self, now: float) -> None:
         """Into online data state: circuits, CONNECT, then what was held back - in this order."""
         profile = self.interpreter.profile
-        self._escape.configure(profile.registers[2], profile.registers[12] * 0.02, self.options.escape)
+        s2, s12 = profile.registers[2], profile.registers[12]
+        self._escape.configure(
+            s2, s12 * 0.02, self.options.escape, self._assembler.parity, profile.registers[3]
+        )
         self._assembler.reset()
         self._active = self._online_at = now
         self._set_inactivity(now)
+        self._carrier_pulse = False
+        self._timers.clear(Timer.CARRIER_PULSE)
         self._drive_circuits()
         options = self.options
         report = results.connect(
@@ -553,13 +578,13 @@ class Modem:
         connected = self._state in CONNECTED
         self._out.append(HangUp(FOR_EVER if s38 == 255 else float(s38), reason))
         self._move(what)
+        self._held.clear()
         if connected:
             self._set_register(86, 0)
-            self._held.clear()
-        self._end_call(now)
+        self._end_call(now, carrier=connected)
 
-    def _end_call(self, now: float) -> None:
-        """Common to every end of a call; the state has moved already."""
+    def _end_call(self, now: float, carrier: bool) -> None:
+        """Common to every end of a call; the state has moved already.  ``carrier``: there was one."""
         self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL, Timer.ESCAPE, Timer.INACTIVITY)
         self._escape.cancel()
         if self._held:
@@ -568,7 +593,7 @@ class Modem:
         self._call_paused = False
         self._burst = False
         self._clear_rings()
-        if self.interpreter.profile.basic["&C"] == 2 and self._circuits.get(Circuit.DCD):
+        if carrier and self.interpreter.profile.basic["&C"] == 2:
             self._carrier_pulse = True
             self._timers.set(Timer.CARRIER_PULSE, now + CARRIER_PULSE)
         self._drive_circuits()
@@ -577,8 +602,10 @@ class Modem:
         """A call did not come about; the state has moved already."""
         self._held.clear()
         if not self._answering:
-            self._failed = (self._dial.raw, now)
-        self._end_call(now)
+            since = now - self.options.redial_pause
+            self._failures = {key: at for key, at in self._failures.items() if at > since}
+            self._failures[self._dial_key] = now
+        self._end_call(now, carrier=False)
         if self._answering:
             result = results.NO_CARRIER
         self._result(results.allowed(result, self._dial.wait_silence, self.interpreter.profile))
@@ -599,12 +626,22 @@ class Modem:
         self._set_register(1, min(255, self._rings))
         self._burst = True
         self._drive_circuits()
+        self._rang = now
         self._timers.clear(Timer.RING_COUNT)
         self._timers.set(Timer.BURST_END, now + self.options.ring_on)
-        if self._assembler.typing and now - self._typed < TYPING_PAUSE:
+        if self._half_typed(now):
             self._ring_due = True
             self._timers.set(Timer.TYPING, self._typed + TYPING_PAUSE)
         else:
+            self._say_ring()
+
+    def _half_typed(self, now: float) -> bool:
+        """Whether a word of ours would fall into a command line, or between it and its result code."""
+        return self._scanner is not None or (self._assembler.typing and now - self._typed < TYPING_PAUSE)
+
+    def _say_late_ring(self) -> None:
+        """Say the RING that waited for a command line to end, if one does."""
+        if self._ring_due and self._scanner is None and not self._assembler.typing:
             self._say_ring()
 
     def _say_ring(self) -> None:
@@ -617,9 +654,9 @@ class Modem:
         self._drive_circuits()
         s0 = self.interpreter.profile.registers[0]
         reachable = self._dtr or self.interpreter.profile.basic["&D"] < 2
-        typing = self._assembler.typing and now - self._typed < TYPING_PAUSE
-        if s0 and self._rings >= s0 and reachable and not typing:
+        if s0 and self._rings >= s0 and reachable and not self._half_typed(now):
             self._line_end = float("-inf")
+            self._assembler.reset()
             self._answer(now)
         else:
             self._timers.set(Timer.NEXT_RING, now + self.options.ring_off)
@@ -632,7 +669,8 @@ class Modem:
         self._end_ringing(Input.NOT_ANSWERED, now)
 
     def _answer(self, now: float) -> None:
-        self._stop_ringing(now)
+        self._stop_ringing()
+        self._clear_rings()
         self._move(Input.ANSWER)
         self._dial = DialString()
         self._drive_circuits()
@@ -647,16 +685,16 @@ class Modem:
 
     def _end_ringing(self, what: Input, now: float) -> None:
         self._move(what)
-        self._stop_ringing(now)
+        self._stop_ringing()
+        self._timers.set(Timer.RING_COUNT, max(now, self._rang + RING_MEMORY))
         self._held.clear()
         self._call_paused = False
         self._drive_circuits()
 
-    def _stop_ringing(self, now: float) -> None:
+    def _stop_ringing(self) -> None:
         self._burst = False
         self._ring_due = False
         self._timers.clear(Timer.BURST_END, Timer.NEXT_RING, Timer.TYPING)
-        self._timers.set(Timer.RING_COUNT, now + RING_MEMORY)
 
     def _clear_rings(self) -> None:
         self._timers.clear(Timer.RING_COUNT)
@@ -670,7 +708,7 @@ class Modem:
 
     def _expired(self, timer: Timer, now: float) -> None:
         if timer is Timer.ESCAPE:
-            self._go_command()
+            self._escape_due(now)
         elif timer is Timer.DTR:
             self._dtr_dropped(now)
         elif timer is Timer.DIAL_LIMIT:
@@ -683,7 +721,7 @@ class Modem:
         elif timer is Timer.NEXT_RING:
             self._next_ring(now)
         elif timer is Timer.TYPING:
-            self._say_ring()
+            self._typing_due(now)
         elif timer is Timer.RING_COUNT:
             self._set_register(1, 0)
         elif timer is Timer.CARRIER_PULSE:
@@ -696,6 +734,23 @@ class Modem:
                 self._drop_call("inactive for S30", Input.ON_HOOK, now)
                 self._result(results.NO_CARRIER)
 
+    def _escape_due(self, now: float) -> None:
+        ready = self._escape.ready_at
+        if ready is not None and now - ready > LATE:
+            # The program stood still, and what the DTE sent meanwhile may wait to be read: that comes first.
+            self._escape.ready_at = now + LATE
+            self._timers.set(Timer.ESCAPE, now + LATE)
+        else:
+            self._go_command()
+
+    def _typing_due(self, now: float) -> None:
+        """A RING waits: has the DTE really stopped?"""
+        until = self._typed + TYPING_PAUSE
+        if self._half_typed(now) and until > now:
+            self._timers.set(Timer.TYPING, until)
+        else:
+            self._say_ring()
+
     def _dtr_dropped(self, now: float) -> None:
         """DTR has been off for S25 (&D)."""
         self._dtr = False
@@ -703,9 +758,9 @@ class Modem:
         mode = profile.basic["&D"]
         if mode == 2 and profile.registers[13] & 1:
             mode = 3
-        self._assembler.reset()
         if mode == 0:
             return
+        self._assembler.reset()
         if self._state in PROGRESS or (self._state in CONNECTED and mode >= 2):
             self._drop_call("DTR dropped", Input.ON_HOOK, now)
             self._ahead.clear()
@@ -727,7 +782,9 @@ class Modem:
         q = profile.basic["Q"]
         unwanted = q == 2 and self._answering and text not in (results.OK, results.ERROR)
         if q != 1 and not unwanted and not self._muted:
-            self._send(encode(results.frame(text, profile, self.options.result_table), self._assembler.parity))
+            self._send(
+                encode(results.frame(text, profile, self.options.result_table), self._assembler.parity)
+            )
 
     def _inform(self, lines: tuple[str, ...]) -> None:
         if not self._muted:
@@ -761,3 +818,11 @@ class Modem:
                 self._out.append(SetCircuit(circuit, on))
 
 
+def _again(dial: DialString) -> str:
+    """A dial string that dials this once more; T and quotes, which parse_dial takes off, are put back."""
+    wanted = (dial.raw, dial.literal, dial.stored, dial.last)
+    for text in (dial.raw, "T" + dial.raw, f'"{dial.raw}"'):
+        found = parse_dial(text)
+        if (found.raw, found.literal, found.stored, found.last) == wanted:
+            return text
+    return dial.raw

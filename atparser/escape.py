@@ -1,7 +1,7 @@
 """The escape sequence, looked at once per chunk.
 
-Three escape characters count only after silence and before silence (S12), so a chunk needs a look only when it
-begins with the character after a silence, or when a run of them is under way; for every other chunk one
+Three escape characters count only after silence and before silence (S12), so a chunk needs a look only when
+it begins with the character after a silence, or when a run of them is under way; for every other chunk one
 comparison is all.  The characters themselves always travel to the far end like any other byte.
 
 Without a guard time (S12=0), and in TIES mode, silence says nothing and the data must be searched.
@@ -10,9 +10,11 @@ Without a guard time (S12=0), and in TIES mode, silence says nothing and the dat
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from .options import EscapeMode
+from .parity import Parity
 
 #: Longest command line searched for in TIES mode.
 _TIES_LIMIT: Final = 256
@@ -22,11 +24,12 @@ _NEVER: Final = float("-inf")
 class Escape:
     """Watches what the DTE sends while online.  Times are seconds on the caller's clock."""
 
-    __slots__ = ("_pattern", "_run", "_tail", "char", "enabled", "guard", "last", "line", "ready_at")
+    __slots__ = ("_pattern", "_run", "_tail", "chars", "enabled", "guard", "last", "line", "ready_at")
 
     def __init__(self) -> None:
         self.enabled = False
-        self.char = 43
+        #: The escape character, in every form the DTE may send it.
+        self.chars = b"+"
         self.guard = 1.0
         #: When the DTE last sent something.
         self.last = _NEVER
@@ -39,24 +42,36 @@ class Escape:
         #: What to search for where silence decides nothing.
         self._pattern: re.Pattern[bytes] | None = None
 
-    def configure(self, char: int, guard_s: float, mode: EscapeMode) -> None:
-        """Set up on going online: S2, S12 in seconds, and the mode."""
+    def configure(self, char: int, guard_s: float, mode: EscapeMode, parity: Parity, terminator: int) -> None:
+        """Set up on going online: S2, S12 in seconds, the mode, the parity of the DTE's commands, S3."""
         self.enabled = mode is not EscapeMode.OFF and char <= 127
-        self.char = char
+        plain = bytes((char & 0x7F,))
+        # With parity, seven bits decide; what stands in the eighth is the parity's business.
+        self.chars = plain if parity is Parity.NONE else bytes({plain[0], plain[0] | 0x80})
         self.guard = guard_s
         self.ready_at = None
         self._run = 0
         self._tail = self.line = b""
-        one = re.escape(bytes((char & 0x7F,)))
-        tail = rb"[Aa][Tt][^\r]{0,%d}\r" % _TIES_LIMIT if mode is EscapeMode.TIES else b""
+        one = _any_of(self.chars)
+        tail = b""
+        if mode is EscapeMode.TIES:
+            ends = {13 if terminator > 127 else terminator}
+            letters = [{65, 97}, {84, 116}]
+            if parity is not Parity.NONE:
+                for group in (ends, *letters):
+                    group.update([byte | 0x80 for byte in group])
+            end = re.escape(bytes(ends))
+            # Three more of them begin anew: what stood before was data.
+            body = b"(?:(?!%b{3})[^%b]){0,%d}" % (one, end, _TIES_LIMIT)
+            tail = b"".join(map(_any_of, letters)) + body + b"[" + end + b"]"
         searching = self.enabled and (mode is EscapeMode.TIES or guard_s <= 0)
-        self._pattern = re.compile(one * 3 + b"(" + tail + b")") if searching else None
+        self._pattern = re.compile(one * 3 + b"(" + tail + b")", re.DOTALL) if searching else None
 
     def plain(self, data: bytes, now: float) -> bool:
         """Whether this chunk cannot be part of an escape; when it can, :meth:`watch` must see it."""
         if self._run or self._pattern is not None:
             return False
-        if data[0] == self.char and now - self.last >= self.guard and self.enabled:
+        if data[0] in self.chars and now - self.last >= self.guard and self.enabled:
             return False
         self.last = now
         return True
@@ -76,7 +91,7 @@ class Escape:
         self.ready_at = None
         if not (begins or self._run):
             return None
-        same = len(data) - len(data.lstrip(bytes((self.char,))))
+        same = len(data) - len(data.lstrip(self.chars))
         self._run += same
         if same < len(data) or self._run > 3:
             self._run = 0
@@ -102,3 +117,7 @@ class Escape:
         end = match.end() - len(self._tail)
         self._tail, self.line = b"", match.group(1)
         return end
+
+
+def _any_of(choices: Iterable[int]) -> bytes:
+    return b"[" + re.escape(bytes(choices)) + b"]"

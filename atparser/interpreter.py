@@ -1,7 +1,7 @@
 """What commands do to the settings, and what they answer.
 
-Commands that touch the call (dial, answer, hook, return, reset) or the outside (store) are recognised and checked
-here but carried out by the engine, to which they are handed as a :class:`Control`.
+Commands that touch the call (dial, answer, hook, return, reset) or the outside (store) are recognised and
+checked here but carried out by the engine, to which they are handed as a :class:`Control`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Union
+from typing import Final
 
 from . import parser, registers
 from .commands import BASIC, COMMANDS, EXTENDED, EXTENDEDS
@@ -49,7 +49,7 @@ class Control:
     text: str = ""
 
 
-Reply = Union[Done, Failed, Control]
+Reply = Done | Failed | Control
 DONE: Final = Done()
 FAILED: Final = Failed()
 
@@ -66,6 +66,7 @@ class Interpreter:
         #: Lines of ATI6: how the last call went.
         self.call_report: tuple[str, ...] = ("no call yet",)
         self._last_register = 0
+        self._undo: Callable[[], None] = lambda: None  # what a store that failed takes back
         self._special: dict[str, Callable[[int], Reply]] = {
             "A": lambda _: Control(Verb.ANSWER),
             "H": lambda value: Control(Verb.HOOK, value),
@@ -80,6 +81,7 @@ class Interpreter:
             "&W": self._store_profile,
             "&Y": self._choose_profile,
             "\\Q": lambda value: self._flow({0: 0, 1: 4, 2: 3, 3: 3, 6: 6}[value]),
+            "\\S": lambda _: Done(self.view()),
             "\\T": self._idle_minutes,
             "%L": lambda _: Done(("015",)),
             "%Q": lambda _: Done(("000",)),
@@ -105,7 +107,22 @@ class Interpreter:
 
     def reset(self, slot: int) -> None:
         """Load a stored profile (Z)."""
-        self.profile = self.store.restore(slot, self.options)
+        self._adopt(self.store.restore(slot, self.options))
+
+    def not_stored(self) -> None:
+        """The outside could not keep what the last command changed: it has not happened."""
+        self._undo()
+
+    def _adopt(self, profile: Profile) -> None:
+        for row in registers.ROWS:
+            if row.read_only:  # what they tell of the line is no setting
+                profile.registers[row.number] = self.profile.registers[row.number]
+        self.profile = profile
+
+    def _change_store(self) -> Control:
+        """To be called before a change of the store; returns the request to keep it."""
+        self._undo = self.store.undo()
+        return Control(Verb.STORE)
 
     # -- basic commands ------------------------------------------------------------------------------------
 
@@ -134,7 +151,7 @@ class Interpreter:
         return DONE
 
     def _factory(self, which: int) -> Reply:
-        self.profile = Profile(self.options)
+        self._adopt(Profile(self.options))
         if which == 2:
             self.profile.set_flow(4)
         return DONE
@@ -143,14 +160,17 @@ class Interpreter:
         saved = self.profile.saved()
         if self.store.profiles.get(slot) == saved:
             return DONE  # devices send &W at every boot
+        request = self._change_store()
         self.store.profiles[slot] = saved
-        return Control(Verb.STORE)
+        return request
 
     def _choose_profile(self, slot: int) -> Reply:
-        if self.store.power_up == slot:
+        # Another maker's &Y is about breaks: a profile nobody stored is not meant by it.
+        if self.store.power_up == slot or (slot and slot not in self.store.profiles):
             return DONE
+        request = self._change_store()
         self.store.power_up = slot
-        return Control(Verb.STORE)
+        return request
 
     def _identify(self, which: int) -> Reply:
         me = self.options.identity
@@ -209,22 +229,29 @@ class Interpreter:
         if command.text is None:
             return Done((numbers.get(command.slot, ""),))
         text = self.last_number if command.text.upper() == "L" else command.text
-        if text is None or len(text) > NUMBER_LENGTH or not (text.isascii() and text.isprintable() or not text):
+        if (
+            text is None
+            or len(text) > NUMBER_LENGTH
+            or not ((text.isascii() and text.isprintable()) or not text)
+        ):
             return FAILED
         if numbers.get(command.slot, "") == text:
             return DONE
+        request = self._change_store()
         if text:
             numbers[command.slot] = text
         else:
             del numbers[command.slot]
-        return Control(Verb.STORE)
+        return request
 
     # -- extended commands ---------------------------------------------------------------------------------
 
     def _extended(self, command: parser.Extended) -> Reply:
         row = EXTENDEDS[command.name]
         if row.action:
-            asked = command.form is parser.Form.ACTION or (row.read_action and command.form is parser.Form.READ)
+            asked = command.form is parser.Form.ACTION or (
+                row.read_action and command.form is parser.Form.READ
+            )
             return Done((self._text(command.name),)) if asked else FAILED
         head = "" if row.bare else command.name + ": "
         if command.form is parser.Form.READ:
@@ -264,6 +291,9 @@ class Interpreter:
             "+FMI": me.maker,
             "+FMM": me.model,
             "+FMR": me.revision,
+            "#MFR": me.maker,
+            "#MDL": me.model,
+            "#REV": me.revision,
         }[name]
 
     # -- the view ------------------------------------------------------------------------------------------

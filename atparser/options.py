@@ -18,7 +18,7 @@ class EscapeMode(enum.Enum):
 
 @dataclass(frozen=True)
 class Identity:
-    """What the modem says of itself.  No text may hold a result code's words: programs look for them anywhere."""
+    """What the modem says of itself.  No text may hold a result code's words: programs look for them."""
 
     maker: str = "vmodem"
     model: str = "vmodem"
@@ -36,7 +36,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Options:
-    """The engine's switches; the defaults are the decisions this product stands for.  Times are in seconds."""
+    """The engine's switches; the defaults are what this product stands for.  Times are in seconds."""
 
     identity: Identity = field(default_factory=Identity)
     #: Accept ``At`` and ``aT`` as a prefix.

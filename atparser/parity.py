@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Parity(enum.Enum):
-    """How the DTE uses the eighth bit in commands.  NONE stands for 8 bits without parity and for space parity."""
+    """How the DTE uses the eighth bit in commands.  NONE stands for 8 bits, and for space parity."""
 
     NONE = "none"
     MARK = "mark"
@@ -31,7 +31,9 @@ def _with(parity: Parity, value: int) -> int:
 
 
 _TABLES: Final = {
-    parity: bytes(_with(parity, value) for value in range(256)) for parity in Parity if parity is not Parity.NONE
+    parity: bytes(_with(parity, value) for value in range(256))
+    for parity in Parity
+    if parity is not Parity.NONE
 }
 
 
@@ -43,8 +45,8 @@ def encode(data: bytes, parity: Parity) -> bytes:
 def detect(first: int, second: int, before: Parity) -> Parity:
     """The parity in which the two characters of a prefix came.
 
-    ``A`` and ``T`` tell all four apart in either case; ``a/`` cannot tell even from mark or odd from none, and
-    then what was known ``before`` decides.
+    ``A`` and ``T`` tell all four apart in either case; ``a/`` cannot tell even from mark or odd from none,
+    and then what was known ``before`` decides.
     """
     fits = [parity for parity in Parity if _with(parity, first) == first and _with(parity, second) == second]
     if before in fits:

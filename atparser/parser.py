@@ -1,8 +1,8 @@
 """A command line taken apart, one command at a time.
 
-Commands run from left to right and the first bad one stops the line, with what ran before it kept (V.250 clause
-5.2.3).  So the line is not judged as a whole: :class:`Scanner` gives the next command when it is asked for one,
-and a :class:`Bad` where the rest makes no sense.
+Commands run from left to right and the first bad one stops the line, with what ran before it kept (V.250
+clause 5.2.3).  So the line is not judged as a whole: :class:`Scanner` gives the next command when it is asked
+for one, and a :class:`Bad` where the rest makes no sense.
 
 Blanks count nowhere but inside quotes and in dial strings.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
-from typing import Final, Union
+from typing import Final
 
 from .commands import EXTENDEDS
 
@@ -92,7 +92,7 @@ class Bad:
     text: str
 
 
-ParsedCommand = Union[Basic, SetRegister, ReadRegister, SelectRegister, Dial, StoredNumber, Extended, Bad]
+ParsedCommand = Basic | SetRegister | ReadRegister | SelectRegister | Dial | StoredNumber | Extended | Bad
 
 
 class Scanner:
@@ -101,12 +101,18 @@ class Scanner:
     def __init__(self, body: str) -> None:
         self._body = body
         self._at = 0
+        self._start = 0
+
+    @property
+    def text(self) -> str:
+        """The last command as it was written."""
+        return self._body[self._start : self._at].strip()
 
     def next(self) -> ParsedCommand | None:
         """The next command; None at the end of the line."""
         while self._peek() == ";":
             self._at += 1
-        start = self._at
+        start = self._start = self._at
         first = self._peek()
         if not first:
             return None
@@ -234,7 +240,11 @@ class Scanner:
         following = self._peek()
         if following == ";":
             self._at += 1
-        elif following and following not in "+#" and not (numeric and (following.isalpha() or following in "&\\%-")):
+        elif (
+            following
+            and following not in "+#"
+            and not (numeric and (following.isalpha() or following in "&\\%-"))
+        ):
             return self._bad(start)
         return command
 

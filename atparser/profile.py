@@ -5,7 +5,7 @@ A snapshot is JSON-able and is checked as a whole when it is read: half a profil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from . import registers
@@ -71,7 +71,7 @@ class Profile:
             "registers": {
                 str(number): self.registers[number]
                 for number in range(registers.LAST_REGISTER + 1)
-                if _is_saved(number) and self.registers[number] != registers.register(number).default
+                if _is_saved(number) and (number in registers.REGISTERS or self.registers[number])
             },
         }
 
@@ -100,6 +100,15 @@ class Store:
             "numbers": {str(slot): number for slot, number in sorted(self.numbers.items())},
         }
 
+    def undo(self) -> Callable[[], None]:
+        """Something that puts all back as it is now."""
+        profiles, power_up, numbers = dict(self.profiles), self.power_up, dict(self.numbers)
+
+        def put_back() -> None:
+            self.profiles, self.power_up, self.numbers = profiles, power_up, numbers
+
+        return put_back
+
     def restore(self, slot: int, options: Options) -> Profile:
         """The stored profile, or factory settings where none was stored."""
         profile = Profile(options)
@@ -117,7 +126,10 @@ class Store:
         power_up = snapshot.get("power_up", 0)
         _expect(_is_int(power_up) and 0 <= power_up < SLOTS, "power_up is out of range")
         profiles, numbers = snapshot.get("profiles", {}), snapshot.get("numbers", {})
-        _expect(isinstance(profiles, Mapping) and isinstance(numbers, Mapping), "profiles or numbers are no tables")
+        _expect(
+            isinstance(profiles, Mapping) and isinstance(numbers, Mapping),
+            "profiles or numbers are no tables",
+        )
         for key, saved in profiles.items():
             slot = _slot(key, SLOTS)
             self.profiles[slot] = _checked(saved)
@@ -131,16 +143,20 @@ class Store:
 def _checked(saved: Any) -> dict[str, Any]:
     _expect(isinstance(saved, Mapping), "a profile is no table")
     basic, extended, stored = (saved.get(part, {}) for part in ("commands", "extended", "registers"))
-    _expect(all(isinstance(part, Mapping) for part in (basic, extended, stored)), "a profile's part is no table")
+    _expect(
+        all(isinstance(part, Mapping) for part in (basic, extended, stored)), "a profile's part is no table"
+    )
     for name, value in basic.items():
         row = COMMANDS.get(name)
-        _expect(row is not None and row.kept and _is_int(value) and value in row.values, f"{name!s:.20} is wrong")
+        _expect(
+            row is not None and row.kept and _is_int(value) and value in row.values, f"{name!s:.20} is wrong"
+        )
     for name, values in extended.items():
         ext = EXTENDEDS.get(name)
         good = ext is not None and isinstance(values, (list, tuple)) and len(values) == len(ext.parameters)
-        _expect(good, f"{name!s:.20} is wrong")
+        _expect(good and bool(values), f"{name!s:.20} is wrong")
         assert ext is not None
-        checks = zip(ext.parameters, values)
+        checks = zip(ext.parameters, values, strict=True)
         _expect(all(_is_int(value) and row.check(value) for row, value in checks), f"{name!s:.20} is wrong")
     for number, value in stored.items():
         _expect(_is_saved(_slot(number, registers.LAST_REGISTER + 1)), f"S{number!s:.20} is wrong")

@@ -1,8 +1,8 @@
 """The S-parameters as rows: number, name, unit, factory value, working range, and what they mirror.
 
 Any value from 0 to 255 can be written and is read back as written; where the working range is narrower the
-effect is that of its nearest end.  Bit-mapped registers are no storage of their own: they show, and when written
-set, the commands named in their mirror.
+effect is that of its nearest end.  What is read-only takes any value and keeps its own.  Bit-mapped registers
+are no storage of their own: they show, and when written set, the commands named in their mirror.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Bits:
-    """Bits of a register that are a command's value: ``value`` of ``command`` at ``shift``, ``width`` bits wide."""
+    """Bits of a register that are the value of ``command``: at ``shift``, ``width`` bits wide."""
 
     command: str
     shift: int
@@ -73,9 +73,12 @@ ROWS: Final[tuple[Register, ...]] = (
     Register(11, "tone dialling speed", 95, "ms", low=50, saved=True),
     Register(12, "escape guard time; 0 needs none", 50, "0.02 s", saved=True),
     Register(13, "bits: 1 = reset when DTR drops", 0, saved=True),
+    # Shown but not obeyed: to some makers S14 is something else, and a DTE of theirs that clears it would
+    # find itself without echo and with numeric results.
     Register(
         14,
         "bits: echo, result codes, verbose, pulse, originate",
+        read_only=True,
         mirror=(Bits("E", 1), Bits("Q", 2, codes={0: 0, 1: 1, 2: 1}), Bits("V", 3), Bits("P", 5)),
         constant=0x80,
     ),

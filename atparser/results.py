@@ -20,7 +20,7 @@ NO_DIALTONE: Final = "NO DIALTONE"
 BUSY: Final = "BUSY"
 NO_ANSWER: Final = "NO ANSWER"
 
-#: Words that information text must not hold, even inside other words: dialling scripts look for them anywhere.
+#: Words that information text must not hold, even inside other words: scripts look for them anywhere.
 FORBIDDEN: Final = ("OK", "CONNECT", "RING", "NO CARRIER", "ERROR", "NO DIAL", "BUSY", "NO ANSWER", "VOICE")
 
 _BASE: Final[Mapping[str, int]] = {
@@ -38,17 +38,20 @@ _BASE: Final[Mapping[str, int]] = {
 
 
 def _rates(words: str, numbers: str) -> dict[str, int]:
-    pairs = zip(words.split(), numbers.split())
+    pairs = zip(words.split(), numbers.split(), strict=True)
     return {f"CONNECT {rate}": int(number) for rate, number in pairs if number != "-"}
 
 
 _CONNECT_RATES: Final = (
-    "300 600 4800 7200 9600 12000 14400 16800 19200 21600 24000 26400 28800 31200 33600 38400 57600 115200 230400"
+    "300 600 4800 7200 9600 12000 14400 16800 19200 "
+    "21600 24000 26400 28800 31200 33600 38400 57600 115200 230400"
 )
-_CARRIER_RATES: Final = "300 1200 2400 4800 7200 9600 12000 14400 16800 19200 21600 24000 26400 28800 31200 33600"
+_CARRIER_RATES: Final = (
+    "300 1200 2400 4800 7200 9600 12000 14400 16800 19200 21600 24000 26400 28800 31200 33600"
+)
 _CARRIER: Final[Mapping[str, int]] = {
     f"CARRIER {rate}": number
-    for rate, number in zip(_CARRIER_RATES.split(), (40, *range(46, 59), 78, 79))
+    for rate, number in zip(_CARRIER_RATES.split(), (40, *range(46, 59), 78, 79), strict=True)
 }
 _PROGRESS: Final[Mapping[str, int]] = {
     **_CARRIER,
