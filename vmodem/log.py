@@ -23,8 +23,8 @@ _LEVELS: Final = {
     LogLevel.error: 3,
     LogLevel.critical: 4,
 }
-#: Longest line, in characters: within what a pipe takes whole.
-LINE_LIMIT: Final = 3000
+#: Longest line, in bytes: a pipe that takes anything takes so much (PIPE_BUF).
+LINE_LIMIT: Final = 4000
 
 
 def printable(text: str) -> str:
@@ -64,7 +64,7 @@ class Diagnostics:
             if self._verbose:
                 text += " | " + " | ".join(line.strip() for line in failure.getTraceback().splitlines())
         level = event.get("log_level", LogLevel.info).name
-        self.write(event.get("log_time", time.time()), level, printable(text)[:LINE_LIMIT])
+        self.write(event.get("log_time", time.time()), level, printable(text[:LINE_LIMIT]))
 
     def write(self, when: float, level: str, text: str) -> None:
         """One line."""
@@ -76,6 +76,11 @@ class Diagnostics:
             self._dropped += 1
 
     def _line(self, when: float, level: str, text: str) -> bytes:
+        while len(line := self._encoded(when, level, text)) > LINE_LIMIT:
+            text = text[: max(0, len(text) * LINE_LIMIT // len(line) - 1)]
+        return line
+
+    def _encoded(self, when: float, level: str, text: str) -> bytes:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(when))
         if self._json:
             return json.dumps({"time": stamp, "level": level, "text": text}).encode() + b"\n"

@@ -82,6 +82,7 @@ class PtyLine(Line):
         self._watch_number = -1
         self._masks: list[int] = []
         self._openers = 0
+        self._closing = False
         self._stream: FdStream | None = None
         self._paused = False
         self._dtr = False
@@ -173,8 +174,11 @@ class PtyLine(Line):
 
     def _received(self, data: bytes) -> None:
         if not self._in_call and self._inotify is not None and not self._hung_up():
-            # Perhaps it is another DTE already, and its line is made clean before it is answered.
+            # Perhaps it is another DTE already: its line is made clean before it is answered.
+            stream = self._stream
             self._inotify.doRead()
+            if self._stream is not stream:
+                self._look_again()
         self._user.dte_received(data)
 
     def write_blocked(self) -> None:
@@ -207,7 +211,7 @@ class PtyLine(Line):
         was_left = False
         for mask in masks:
             if mask & OPENED:
-                was_left = was_left or not self._openers
+                was_left = was_left or not self._openers or self._closing
                 self._openers += 1
             elif self._openers:
                 self._openers -= 1
@@ -222,7 +226,20 @@ class PtyLine(Line):
         elif not self._openers:
             if masks and self._inotify is not None:
                 self._inotify.doRead()  # an opening of this very moment may be told only now
-            self._openers = self._openers or 1
+            if not self._openers:
+                self._openers = 1
+                if masks and not self._in_call and not self._closing:
+                    self._closing = True
+                    self._reactor.callLater(0, self._closed_or_not)
+
+    def _closed_or_not(self) -> None:
+        """The last closing was told, but a moment too early to see the hang-up that it brings about."""
+        if self._stream is not None and self._stopped is None:
+            if self._inotify is not None:
+                self._inotify.doRead()
+            self._closing = False
+            self.files_settled()
+        self._closing = False
 
     def _in_use(self) -> bool:
         """Whether a DTE has the slave open, or left something to be read."""
@@ -273,7 +290,12 @@ class PtyLine(Line):
         self._clean()
         self._finish_sent()
         self._set_dtr(False)
-        # The user may have stopped the line; and somebody may have opened it while nobody watched.
+        # Somebody may have opened it while nobody watched.  Not looked at before the next turn: the reactor
+        # knows a descriptor by its number, and may still hold the old hang-up to be told to a new stream.
+        if self._stopped is None:
+            self._reactor.callLater(0, self._look_again)
+
+    def _look_again(self) -> None:
         if self._stopped is None and self._stream is None and self._master >= 0 and self._in_use():
             self._dte_came()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 
 from twisted.logger import Logger
@@ -46,6 +47,8 @@ from vmodem.net.stream import Cause, Ending, Stream
 #: and beyond the first figure no more commands are read from such a DTE.
 WORDS_HIGH: Final = 16384
 WORDS_LIMIT: Final = 65536
+#: Commands are read in pieces of this size, in bytes: what one chunk makes the modem say is bounded by it.
+COMMANDS_SIZE: Final = 64
 #: A timer found this late in seconds: look at what has arrived before time is judged.
 LATE: Final = 0.25
 
@@ -109,6 +112,7 @@ class Driver:
         self._clock = clock
         self._call: Stream | None = None
         self._attempt: Attempt | None = None
+        self._placing: object = None  # the call being placed, as its callbacks know it
         self._record: CallRecord | None = None
         self._sent = 0  # bytes from the DTE in this call
         self._received = 0  # bytes to the DTE in this call
@@ -117,6 +121,8 @@ class Driver:
         self._timer: Any = None
         self._due: float | None = None
         self._second_look = False
+        self._unread = bytearray()  # from the DTE, while it takes no more of the modem's words
+        self._reading = False
         self._active = False
         self._ended: Ending | None = None  # the call's end, while the line still takes its last bytes
         # who is held up, and why
@@ -148,12 +154,32 @@ class Driver:
 
     def dte_received(self, data: bytes) -> None:
         now = self._clock()
-        if self.modem.passes(data, now) and self._call is not None:
+        if not self._unread and self.modem.passes(data, now) and self._call is not None:
             self._sent += len(data)
             self._call.write(data)
             return
-        self.modem.dte_rate = self.line.rate
-        self._perform(self.modem.receive_dte(data, now))
+        self._unread += data
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Give the engine what the DTE has sent, as far as the DTE takes the answers."""
+        if self._reading or not self._unread:
+            return
+        self._reading = True
+        try:
+            while self._unread and not self._words_wait():
+                online = self.modem.state is State.ONLINE
+                piece = bytes(self._unread if online else self._unread[:COMMANDS_SIZE])
+                del self._unread[: len(piece)]
+                self.modem.dte_rate = self.line.rate
+                self._perform(self.modem.receive_dte(piece, self._clock()))
+        finally:
+            self._reading = False
+        self._hold()
+
+    def _words_wait(self) -> bool:
+        """Whether more of the modem's own words wait for the DTE than it may still ask for."""
+        return self.modem.state is not State.ONLINE and self.line.backlog > WORDS_HIGH
 
     def dte_blocked(self) -> None:
         self._line_blocked = True
@@ -162,13 +188,16 @@ class Driver:
     def dte_drained(self) -> None:
         self._line_blocked = False
         self._hold()
+        self._read_on()
 
     def dtr_changed(self, on: bool) -> None:
         self._perform(self.modem.dtr_changed(on, self._clock()))
+        self._read_on()
 
     def line_lost(self, reason: str) -> None:
         self.log.warn("{modem}: {line}: {reason}", modem=self.name, line=self.line.description, reason=reason)
         self._line_blocked = False
+        self.hang_up("the line is gone")  # whatever &D says of DTR: nobody is left to talk to
         self._hold()
 
     def line_found(self) -> None:
@@ -230,8 +259,11 @@ class Driver:
         self._perform(self.modem.call_arrived(self._clock()))
         return True
 
-    def _connected(self, stream: Stream, route: Any) -> None:
-        self._attempt = None
+    def _connected(self, placing: object, stream: Stream, route: Any) -> None:
+        if placing is not self._placing:
+            stream.close(0.0)  # given up meanwhile
+            return
+        self._attempt = self._placing = None
         record = self._record
         self._take_call(stream, record or CallRecord(self.name, "out", "", stream.peer))
         assert self._record is not None
@@ -241,8 +273,10 @@ class Driver:
         self.modem.dte_rate = self.line.rate
         self._perform(self.modem.carrier_detected(self._clock()))
 
-    def _failed(self, failure: CallFailure, reason: str) -> None:
-        self._attempt = None
+    def _failed(self, placing: object, failure: CallFailure, reason: str) -> None:
+        if placing is not self._placing:
+            return
+        self._attempt = self._placing = None
         self._finish_record(f"{failure.value}: {reason}")
         self._perform(self.modem.call_failed(failure, self._clock()))
 
@@ -290,6 +324,7 @@ class Driver:
             self._active = active
             self.line.call_active(active)
         self._arm()
+        self._read_on()
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -313,6 +348,7 @@ class Driver:
                 self._refuse(reason)
             case HangUp(drain_s, reason):
                 attempt, self._attempt = self._attempt, None
+                self._placing = None
                 if attempt is not None:
                     attempt.cancel()
                 self._leave_call(reason, drain_s)
@@ -329,8 +365,11 @@ class Driver:
         self._record = CallRecord(self.name, "out", dial.raw, "")
         self._record.started_at = self._clock()
         self._sent = self._received = 0
-        attempt = self._exchange.originate(dial, self._connected, self._failed)
-        if self._record is not None and self._call is None:
+        self._placing = placing = object()
+        attempt = self._exchange.originate(
+            dial, partial(self._connected, placing), partial(self._failed, placing)
+        )
+        if self._placing is placing:
             self._attempt = attempt
 
     def _answer(self) -> None:
@@ -351,11 +390,9 @@ class Driver:
     def _hold(self) -> None:
         """Let each side read exactly while the other side takes what it brings."""
         modem = self.modem
-        hold = modem.input_full
+        hold = modem.input_full or bool(self._unread) or self._words_wait()
         if modem.state is State.ONLINE:
             hold = hold or self._call_blocked
-        else:
-            hold = hold or self.line.backlog > WORDS_HIGH
         if hold is not self._line_held:
             self._line_held = hold
             if hold:

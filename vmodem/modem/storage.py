@@ -9,6 +9,7 @@ records.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -71,7 +72,10 @@ class StateFolder:
                 data = file.read(PROFILE_LIMIT + 1)
             if len(data) > PROFILE_LIMIT:
                 raise ValueError("it is too large")
-            return Store(json.loads(data))
+            snapshot = json.loads(data)
+            if not isinstance(snapshot, dict):
+                raise ValueError("it is not a table")
+            return Store(snapshot)
         except FileNotFoundError:
             return Store()
         except (OSError, ValueError, RecursionError, ProfileError) as exc:
@@ -119,14 +123,17 @@ class StateFolder:
             took=took if record.connected else "not connected",
             reason=record.reason,
         )
-        line = json.dumps(record.as_json()) + "\n"
+        line = json.dumps(record.as_json()).encode() + b"\n"
         try:
             with contextlib.suppress(FileNotFoundError):
                 if os.stat(self._records).st_size > RECORDS_LIMIT:
                     os.replace(self._records, self._records + ".1")
             handle = os.open(self._records, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.write(handle, line.encode())
+                before = os.fstat(handle).st_size
+                if os.write(handle, line) < len(line):
+                    os.ftruncate(handle, before)  # half a record would spoil the next as well
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
         except OSError as exc:

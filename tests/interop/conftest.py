@@ -1,0 +1,5 @@
+"""Programs that others wrote, at work with the real program over real pseudo-terminals and sockets."""
+
+from tests.helpers.process import scene
+
+__all__ = ["scene"]
