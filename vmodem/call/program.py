@@ -182,7 +182,7 @@ class _Program:
         self._timer: Any = None
         self._poll: Any = None
         self._pidfd = -1
-        self._trigger = reactor.addSystemEventTrigger("after", "shutdown", self._kill)
+        self._trigger = reactor.addSystemEventTrigger("after", "shutdown", self._shut_down)
 
     def watch(self, stream: FdStream) -> None:
         self._stream = stream
@@ -220,6 +220,11 @@ class _Program:
         if self._reaped and self._stream is not None:
             # Somebody outside the group still has the terminal open; the call was with the program.
             self._stream.finish(Ending(Cause.FINISHED, "the program ended"))
+
+    def _shut_down(self) -> None:
+        """The reactor stops: nobody will wait for the program any more."""
+        self._trigger = None
+        self._kill()
 
     def _kill(self) -> None:
         self._killed = True
