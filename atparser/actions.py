@@ -22,6 +22,14 @@ class Circuit(enum.Enum):
     RI = 125
 
 
+class Flow(enum.Flag):
+    """Ways in which one side of the line to the DTE can hold up the other."""
+
+    NONE = 0
+    XON_XOFF = enum.auto()
+    CIRCUITS = enum.auto()
+
+
 class CallFailure(enum.Enum):
     """Why an outgoing call did not come about, as the driver reports it."""
 
@@ -80,6 +88,39 @@ class SetCircuit:
 
 
 @dataclass(frozen=True)
+class SetFlow:
+    """Flow control on the line to the DTE from now on (V.250 clause 6.2.12, &K)."""
+
+    #: How the DTE holds up what is sent to it.
+    dce_by_dte: Flow
+    #: How the DTE is held up.
+    dte_by_dce: Flow
+    #: S32 and S33, with the parity the DTE uses.
+    xon: int
+    xoff: int
+    #: The DTE's XON and XOFF are obeyed and go to the far end as well (&K5, \X1).
+    through: bool
+
+
+@dataclass(frozen=True)
+class BreakDte:
+    """Send a break to the DTE, behind what was sent to it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SendBreak:
+    """Send a break to the far end of the call, if the call has a way to carry one."""
+
+    seconds: float
+    #: Before what waits to be sent, instead of behind it.
+    expedited: bool
+    #: What waits to be sent, either way, is forgotten.
+    discard: bool
+
+
+@dataclass(frozen=True)
 class Originate:
     """Place a call; answer with ``carrier_detected`` or ``call_failed``."""
 
@@ -120,6 +161,24 @@ class ResumeCall:
 
 
 @dataclass(frozen=True)
+class SetRate:
+    """The DTE's rate from now on (+IPR), in bit/s; 0: find it out again.  All before this went at the old."""
+
+    rate: int
+
+
+@dataclass(frozen=True)
+class SetFraming:
+    """The DTE's framing from now on (+ICF); all before this went in the old."""
+
+    #: 7 or 8; 0: find all of it out again.
+    data_bits: int
+    #: ``N``, ``O``, ``E``, ``M`` or ``S``.
+    parity: str
+    stop_bits: int
+
+
+@dataclass(frozen=True)
 class StoreProfile:
     """Keep this for the next start; answer with ``stored``.  The mapping is JSON-able."""
 
@@ -131,6 +190,11 @@ Action = (
     | Deliver
     | SendCall
     | SetCircuit
+    | SetFlow
+    | BreakDte
+    | SendBreak
+    | SetRate
+    | SetFraming
     | Originate
     | Answer
     | Refuse

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .options import Options
 from .parity import Parity, detect
 from .profile import Profile
 
@@ -35,8 +34,7 @@ class Line:
 class Assembler:
     """Collects one command line at a time."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(self) -> None:
         self._place = _SEARCH
         self._first = 0
         self._body = bytearray()
@@ -68,7 +66,7 @@ class Assembler:
                 match = _FIRST.search(data, at)
                 end = match.end() if match else len(data)
                 if echoing:
-                    room = max(0, self._options.echo_limit - self._unanswered)
+                    room = max(0, profile.options.echo_limit - self._unanswered)
                     echo += data[at : min(end, at + room)]
                 self._unanswered += end - at
                 at = end
@@ -78,8 +76,8 @@ class Assembler:
             byte = data[at]
             at += 1
             if self._place == _LETTER:
-                line = self._second(byte)
-                if echoing and self._unanswered < self._options.echo_limit:
+                line = self._second(byte, profile)
+                if echoing and self._unanswered < profile.options.echo_limit:
                     echo.append(byte)
                 self._unanswered = 0 if self._place == _BODY or line else self._unanswered + 1
             else:
@@ -88,10 +86,10 @@ class Assembler:
                 return at, bytes(echo), line
         return at, bytes(echo), None
 
-    def _second(self, byte: int) -> Line | None:
+    def _second(self, byte: int, profile: Profile) -> Line | None:
         """The byte after the first letter of a prefix."""
         first, second = self._first & 0x7F, byte & 0x7F
-        if second in b"Tt" and (second - first == 19 or self._options.prefix_any_case):
+        if second in b"Tt" and (second - first == 19 or profile.options.prefix_any_case):
             self.parity = detect(self._first, byte, self.parity)
             self._place = _BODY
             self._body.clear()
@@ -117,7 +115,7 @@ class Assembler:
             self.reset()
             return line
         edits = s5 <= 32 or s5 == _DELETE
-        if (edits and character == s5) or (character == _DELETE and self._options.delete_key):
+        if (edits and character == s5) or (character == _DELETE and profile.options.delete_key):
             if self._body and not self._overflow:
                 self._body.pop()
                 if echo is not None:
@@ -128,7 +126,7 @@ class Assembler:
             return None
         if character < 0x20 or character == _DELETE:
             pass  # control characters, S4 among them, are no part of a line
-        elif len(self._body) < self._options.line_limit:
+        elif len(self._body) < profile.options.line_limit:
             self._body.append(character)
         else:
             self._overflow = True

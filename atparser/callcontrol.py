@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from . import results
-from .actions import Answer, Deliver, HangUp, Originate, Refusal, Refuse, ResumeCall
+from . import callerid, results
+from .actions import Answer, BreakDte, CallFailure, HangUp, Originate, Refusal, Refuse, ResumeCall
 from .dialstring import DialString, joined, parse_dial
 from .escape import Escape
 from .interpreter import Control, Verb
 from .options import Options
+from .parity import Parity
 from .profile import Store
-from .state import CONNECTED, PROGRESS, Input, State, next_state
+from .state import CONNECTED, Input, State, next_state
 from .terminal import TYPING_PAUSE, Terminal
 from .timers import Timer, Timers
 
@@ -36,12 +37,16 @@ class CallControl(Terminal):
         super().__init__(options, store)
         self._timers = Timers()
         self._escape = Escape()
-        self._fast = False  # online, and nothing stands in the way of whole chunks
+        self._plain = False  # online, and bytes go both ways as they are
+        self._fast = False  # besides, nothing stands in the way of whole chunks of the DTE
         self._active = 0.0  # when a byte last went either way
         self._online_at = 0.0  # when CONNECT was last said
         self._held = bytearray()  # from the call, for a DTE that is not online
+        self._held_break = False  # one of the call, behind those bytes
         self._call_paused = False
         self._dtr = True  # as S25 lets it count
+        self._dtr_was_off = True  # so that the next time it comes on counts, the first time too
+        self._looping = False  # what the DTE sends comes back to it (&T1)
         # dialling
         self._parts = DialString()  # a number dialled in parts, D...;
         self._dial = DialString()  # the number being dialled
@@ -51,6 +56,9 @@ class CallControl(Terminal):
         self._rings = 0  # bursts of the present call
         self._rang = 0.0  # when the last burst began
         self._ring_due = False  # a RING waits for the DTE to stop typing
+        self._waiting = False  # ATA came before a caller did
+        self._caller_due = False  # the caller is still to be named
+        self._call_rate = 0  # of the present call, in bit/s, where it has one of its own
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -107,7 +115,13 @@ class CallControl(Terminal):
             return False
         self._parts = DialString()
         self._move(Input.ON_HOOK)
-        self._result(results.NO_CARRIER)
+        if self.options.answer_wait:
+            self._move(Input.ANSWER)
+            self._waiting = True
+            self._dial = DialString()
+            self._timers.set(Timer.ANSWER_WAIT, now + self.options.answer_wait)
+        else:
+            self._result(results.NO_CARRIER)
         return True
 
     def _command_hook(self, control: Control, now: float) -> bool | None:
@@ -174,6 +188,8 @@ class CallControl(Terminal):
         self._rang = now
         self._timers.clear(Timer.RING_COUNT)
         self._timers.set(Timer.BURST_END, now + self.options.ring_on)
+        if self._rings > 1 and self.interpreter.profile.number("+VDR") and not self._half_typed(now):
+            self._unasked(f"DROF={self.options.ring_off * 10:.0f}")
         if self._half_typed(now):
             self._ring_due = True
             self._timers.set(Timer.TYPING, self._typed + TYPING_PAUSE)
@@ -182,13 +198,29 @@ class CallControl(Terminal):
 
     def _say_late_ring(self) -> None:
         """Say the RING that waited for a command line to end, if one does."""
-        if self._ring_due and self._scanner is None and not self._assembler.typing:
+        if self._scanner is None and self._pending is None and not self._assembler.typing:
+            self._say_what_is_due()
+
+    def _say_what_is_due(self) -> None:
+        if self._ring_due:
             self._say_ring()
+        if self._caller_due:
+            self._name_caller()
 
     def _say_ring(self) -> None:
         self._ring_due = False
         self._timers.clear(Timer.TYPING)
-        self._result(results.RING)
+        caller = self.interpreter.caller
+        who = ""
+        if self.options.ring_info and caller is not None and not caller.private and caller.number:
+            who = " " + callerid.printable(caller.number)
+        self._result(results.RING + who)
+
+    def _name_caller(self) -> None:
+        """Say who calls (+VCID), after the first burst."""
+        self._caller_due = False
+        if self.interpreter.profile.number("+VCID"):
+            self._unasked(*self.interpreter.caller_lines())
 
     def _typing_due(self, now: float) -> None:
         """A RING waits: has the DTE really stopped?"""
@@ -196,14 +228,20 @@ class CallControl(Terminal):
         if self._half_typed(now) and until > now:
             self._timers.set(Timer.TYPING, until)
         else:
-            self._say_ring()
+            self._say_what_is_due()
 
     def _burst_ended(self, now: float) -> None:
         self._burst = False
         self._drive_circuits()
+        self._caller_due = self._caller_due or self._rings == 1
+        if not self._half_typed(now):
+            if self.interpreter.profile.number("+VDR"):
+                self._unasked(f"DRON={self.options.ring_on * 10:.0f}")
+            self._say_what_is_due()
+        elif Timer.TYPING not in self._timers:
+            self._timers.set(Timer.TYPING, self._typed + TYPING_PAUSE)
         s0 = self.interpreter.profile.registers[0]
-        reachable = self._dtr or self.interpreter.profile.basic["&D"] < 2
-        if s0 and self._rings >= s0 and reachable and not self._half_typed(now):
+        if s0 and self._rings >= s0 and self._reachable and not self._half_typed(now):
             self._line_end = float("-inf")
             self._assembler.reset()
             self._answer(now)
@@ -217,11 +255,22 @@ class CallControl(Terminal):
         self._out.append(Refuse(Refusal.NO_ANSWER))
         self._end_ringing(Input.NOT_ANSWERED, now)
 
+    @property
+    def _reachable(self) -> bool:
+        """Whether a DTE is there to talk to a caller, as far as &D lets DTR say so."""
+        return self._dtr or self.interpreter.profile.basic["&D"] < 2
+
     def _answer(self, now: float) -> None:
         self._stop_ringing()
         self._clear_rings()
         self._move(Input.ANSWER)
         self._dial = DialString()
+        self._take_caller(now)
+
+    def _take_caller(self, now: float) -> None:
+        """The state says already that a call is being answered."""
+        self._waiting = False
+        self._timers.clear(Timer.ANSWER_WAIT)
         self._drive_circuits()
         self._timers.set(Timer.DIAL_LIMIT, now + self.interpreter.profile.effective(7))
         self._out.append(Answer())
@@ -237,12 +286,13 @@ class CallControl(Terminal):
         self._stop_ringing()
         self._timers.set(Timer.RING_COUNT, max(now, self._rang + RING_MEMORY))
         self._held.clear()
+        self._held_break = False
         self._call_paused = False
         self._drive_circuits()
 
     def _stop_ringing(self) -> None:
         self._burst = False
-        self._ring_due = False
+        self._ring_due = self._caller_due = False
         self._timers.clear(Timer.BURST_END, Timer.NEXT_RING, Timer.TYPING)
 
     def _clear_rings(self) -> None:
@@ -253,33 +303,43 @@ class CallControl(Terminal):
 
     def _move(self, what: Input) -> None:
         self._state = next_state(self._state, what)
-        self._fast = self._state is ONLINE and not self._after_line
+        self._choose_way()
+
+    def _choose_way(self) -> None:
+        """Decide, once for all that follows, whether anybody has to look at a call's bytes."""
+        self._plain = self._state is ONLINE and not self._seven_bits
+        self._fast = self._plain and not self._after_line
+
+    def _watch_for_escape(self) -> None:
+        registers = self.interpreter.profile.registers
+        guard_s = registers[12] * 0.02
+        self._escape.configure(
+            registers[2], guard_s, self.options.escape, self._assembler.parity, registers[3]
+        )
 
     def _go_online(self, now: float) -> None:
         """Into online data state: circuits, CONNECT, then what was held back - in this order."""
         profile = self.interpreter.profile
-        s2, s12 = profile.registers[2], profile.registers[12]
-        self._escape.configure(
-            s2, s12 * 0.02, self.options.escape, self._assembler.parity, profile.registers[3]
-        )
+        self._watch_for_escape()
+        self._seven_bits = self.options.strip_parity_online and self._assembler.parity is not Parity.NONE
+        self._choose_way()
         self._assembler.reset()
         self._active = self._online_at = now
         self._set_inactivity(now)
         self._carrier_pulse = False
         self._timers.clear(Timer.CARRIER_PULSE)
         self._drive_circuits()
-        options = self.options
-        report = results.connect(
-            self.dte_rate, profile, options.line_rate, options.connect_rate, options.connect_text
-        )
-        for text in report:
+        for text in results.connect(profile, self.dte_rate, self._call_rate):
             self._result(text)
         self._release_held()
 
     def _release_held(self) -> None:
         if self._held:
-            self._out.append(Deliver(bytes(self._held)))
+            self._deliver(bytes(self._held))
             self._held.clear()
+        if self._held_break:
+            self._held_break = False
+            self._out.append(BreakDte(self.interpreter.profile.break_s()))
         if self._call_paused:
             self._call_paused = False
             self._out.append(ResumeCall())
@@ -308,12 +368,16 @@ class CallControl(Terminal):
 
     def _end_call(self, now: float, carrier: bool) -> None:
         """Common to every end of a call; the state has moved already.  ``carrier``: there was one."""
-        self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL, Timer.ESCAPE, Timer.INACTIVITY)
+        self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL, Timer.ANSWER_WAIT, Timer.ESCAPE, Timer.INACTIVITY)
+        self._waiting = self._held_break = False
         self._escape.cancel()
         if self._held:
-            self._out.append(Deliver(bytes(self._held)))
+            if self.interpreter.profile.number("+ETBM", 1):
+                self._deliver(bytes(self._held))
             self._held.clear()
+        self._seven_bits = False
         self._call_paused = False
+        self._call_rate = 0
         self._burst = False
         self._clear_rings()
         if carrier and self.interpreter.profile.basic["&C"] == 2:
@@ -321,7 +385,7 @@ class CallControl(Terminal):
             self._timers.set(Timer.CARRIER_PULSE, now + CARRIER_PULSE)
         self._drive_circuits()
 
-    def _end_progress(self, result: str, now: float) -> None:
+    def _end_progress(self, failure: CallFailure, now: float) -> None:
         """A call did not come about; the state has moved already."""
         self._held.clear()
         if not self._answering:
@@ -330,38 +394,16 @@ class CallControl(Terminal):
             self._failures[self._dial_key] = now
         self._end_call(now, carrier=False)
         if self._answering:
-            result = results.NO_CARRIER
-        self._result(results.allowed(result, self._dial.wait_silence, self.interpreter.profile))
+            self._result(results.NO_CARRIER)
+        else:
+            self._result(results.failure(failure, self._dial.wait_silence, self.interpreter.profile))
 
     def _set_inactivity(self, now: float) -> None:
-        s30 = self.interpreter.profile.registers[30] * 10
-        if s30:
-            self._timers.set(Timer.INACTIVITY, self._active + s30)
+        limit = self.interpreter.profile.inactivity_s()
+        if limit:
+            self._timers.set(Timer.INACTIVITY, self._active + limit)
         else:
             self._timers.clear(Timer.INACTIVITY)
-
-    def _dtr_dropped(self, now: float) -> None:
-        """DTR has been off for S25 (&D)."""
-        self._dtr = False
-        profile = self.interpreter.profile
-        mode = profile.basic["&D"]
-        if mode == 2 and profile.registers[13] & 1:
-            mode = 3
-        if mode == 0:
-            return
-        self._assembler.reset()
-        if self._state in PROGRESS or (self._state in CONNECTED and mode >= 2):
-            self._drop_call("DTR dropped", Input.ON_HOOK, now)
-            self._ahead.clear()
-            self._result(results.NO_CARRIER)
-        elif self._state is ONLINE:
-            self._go_command()
-        elif self._state is State.OFF_HOOK and mode >= 2:
-            self._parts = DialString()
-            self._move(Input.ON_HOOK)
-        if mode == 3:
-            self.interpreter.reset(self.interpreter.store.power_up)
-            self._drive_circuits()
 
 
 def _again(dial: DialString) -> str:

@@ -15,6 +15,7 @@ The two coupled questions - where the call stands, and where bytes go - have one
 
 from __future__ import annotations
 
+import datetime
 from typing import Final
 
 from . import results
@@ -22,7 +23,6 @@ from .actions import (
     Action,
     CallFailure,
     CallLoss,
-    Deliver,
     PauseCall,
     Refusal,
     Refuse,
@@ -30,10 +30,13 @@ from .actions import (
     StoreProfile,
 )
 from .assembler import Line
-from .callcontrol import ONLINE, CallControl
+from .callcontrol import ONLINE
+from .callerid import Caller
+from .circuits import CircuitControl
 from .errors import InitError
 from .interpreter import Done, Failed, Verb
 from .options import Options
+from .parity import strip
 from .parser import Scanner
 from .profile import Store
 from .state import IN_CALL, PROGRESS, Input, State, allowed, next_state
@@ -47,17 +50,9 @@ LATE: Final = 0.25
 AHEAD_LIMIT: Final = 16384
 
 _CAUSES: Final = {CallLoss.REMOTE: 12, CallLoss.RESET: 4, CallLoss.TIMEOUT: 13, CallLoss.ERROR: 4}
-_FAILURES: Final = {
-    CallFailure.REFUSED: results.BUSY,
-    CallFailure.NO_ANSWER: results.NO_ANSWER,
-    CallFailure.UNKNOWN: results.NO_CARRIER,
-    CallFailure.FORBIDDEN: results.NO_CARRIER,
-    CallFailure.NO_NETWORK: results.NO_DIALTONE,
-    CallFailure.LINE_BUSY: results.NO_DIALTONE,
-}
 
 
-class Modem(CallControl):
+class Modem(CircuitControl):
     """One modem: DCE to one DTE, with at most one call."""
 
     def __init__(self, options: Options | None = None, store: Store | None = None) -> None:
@@ -69,7 +64,14 @@ class Modem(CallControl):
     @property
     def busy(self) -> bool:
         """Whether an incoming call would hear that the line is busy."""
-        return not allowed(self._state, Input.CALL_ARRIVED)
+        if self.options.dtr_refuse and not self._reachable:
+            return True
+        return not (self._waiting or allowed(self._state, Input.CALL_ARRIVED))
+
+    @property
+    def discards(self) -> bool:
+        """Whether what still waits for the DTE is lost with the carrier, and not waited for (+ETBM)."""
+        return self.interpreter.profile.number("+ETBM", 1) == 0
 
     @property
     def input_full(self) -> bool:
@@ -91,7 +93,7 @@ class Modem(CallControl):
 
     def call_passes(self, now: float) -> bool:
         """Whether a chunk of the call goes to the DTE as it is.  If not, it is for :meth:`receive_call`."""
-        if self._state is ONLINE:
+        if self._plain:
             self._active = now
             return True
         return False
@@ -110,6 +112,7 @@ class Modem(CallControl):
             self._muted = self._scanner is not None
             if refused is not None:
                 raise InitError(f"{refused!r} is no command this modem accepts, or its value is out of range")
+        self._obey_port()
         self._drive_circuits()
         return self._out
 
@@ -128,7 +131,7 @@ class Modem(CallControl):
         self._begin(now)
         self._active = now
         if self._state is ONLINE:
-            self._out.append(Deliver(bytes(data)))
+            self._deliver(bytes(data))
         elif self._state in IN_CALL or self._state is State.RINGING:
             self._held += data
             if len(self._held) >= self.options.hold_limit and not self._call_paused:
@@ -136,18 +139,28 @@ class Modem(CallControl):
                 self._out.append(PauseCall())
         return self._out
 
-    def call_arrived(self, now: float) -> list[Action]:
-        """Somebody calls.  Busy is told by a :class:`Refuse`; otherwise it rings."""
+    def call_arrived(
+        self, now: float, caller: Caller | None = None, when: datetime.datetime | None = None
+    ) -> list[Action]:
+        """Somebody calls.  Busy is told by a :class:`Refuse`; otherwise it rings.
+
+        ``caller`` is who, as far as that is known; ``when`` the local date and time, for caller
+        identification.
+        """
         self._begin(now)
-        if not allowed(self._state, Input.CALL_ARRIVED):
+        if self.busy:
             self._out.append(Refuse(Refusal.BUSY))
             return self._out
-        self._move(Input.CALL_ARRIVED)
         self._answering = True
         self._rings = 0
+        self.interpreter.caller, self.interpreter.called_at = caller, when
         self._held.clear()
         self._call_paused = False
-        self._ring(now)
+        if self._waiting:
+            self._take_caller(now)
+        else:
+            self._move(Input.CALL_ARRIVED)
+            self._ring(now)
         return self._out
 
     def caller_left(self, now: float) -> list[Action]:
@@ -158,9 +171,13 @@ class Modem(CallControl):
             self._end_ringing(Input.CALLER_LEFT, now)
         return self._out
 
-    def carrier_detected(self, now: float) -> list[Action]:
-        """The far end is there: the call dialled or answered is established."""
+    def carrier_detected(self, now: float, rate: int = 0) -> list[Action]:
+        """The far end is there: the call dialled or answered is established.
+
+        ``rate`` is the call's own in bit/s, where it has one.
+        """
         if self._happened(Input.CARRIER, now):
+            self._call_rate = rate
             self._move(Input.CARRIER)
             self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL)
             self._clear_rings()
@@ -172,7 +189,7 @@ class Modem(CallControl):
         """The call that was dialled or answered did not come about."""
         if self._happened(Input.CALL_FAILED, now):
             self._move(Input.CALL_FAILED)
-            self._end_progress(_FAILURES[failure], now)
+            self._end_progress(failure, now)
             self._take_ahead(now)
         return self._out
 
@@ -189,11 +206,28 @@ class Modem(CallControl):
         """Circuit 108/2 changed; an off counts once it has lasted S25."""
         self._begin(now)
         if on:
-            self._timers.clear(Timer.DTR)
-            self._dtr = True
+            self._dtr_came(now)
         elif self._dtr and Timer.DTR not in self._timers:
             self._timers.set(Timer.DTR, now + self.interpreter.profile.registers[25] * 0.01)
             self._expire_due(now)
+        return self._out
+
+    def rts_changed(self, on: bool, now: float) -> list[Action]:
+        """Circuit 105 changed: with &R0 circuit 106 follows, going on after S26."""
+        self._begin(now)
+        self._rts(on, now)
+        return self._out
+
+    def break_received(self, now: float) -> list[Action]:
+        """The DTE sent a break."""
+        self._begin(now)
+        self._break_of_dte(now)
+        return self._out
+
+    def call_break(self, now: float) -> list[Action]:
+        """The far end sent a break."""
+        self._begin(now)
+        self._break_of_call(now)
         return self._out
 
     def stored(self, ok: bool, now: float) -> list[Action]:
@@ -215,13 +249,15 @@ class Modem(CallControl):
     def hang_up(self, reason: str, now: float) -> list[Action]:
         """The owner of the modem ends whatever call there is."""
         self._begin(now)
-        if self._state is State.RINGING:
+        if self._looping:
+            self._end_test()
+        elif self._state is State.RINGING:
             self._out.append(Refuse(Refusal.REJECTED))
             self._end_ringing(Input.ON_HOOK, now)
         elif self._state in IN_CALL:
             self._drop_call(reason, Input.ON_HOOK, now)
             self._result(results.NO_CARRIER)
-            if self._scanner is None:
+            if self._scanner is None and self._pending is None:
                 self._ahead.clear()  # or the next call might begin with it
         return self._out
 
@@ -248,12 +284,12 @@ class Modem(CallControl):
     def _take(self, data: bytes, now: float) -> None:
         at = 0
         while at < len(data):
-            if self._scanner is not None:
+            if self._scanner is not None or self._pending is not None:
                 self._ahead += data[at:]
                 return
             if self._after_line and self._eaten(data[at], now):
                 at += 1
-            elif self._state is ONLINE:
+            elif self._state is ONLINE or self._looping:
                 at = self._take_online(data, at, now)
             elif self._state in PROGRESS:
                 at = self._take_progress(data, at, now)
@@ -263,30 +299,46 @@ class Modem(CallControl):
     def _eaten(self, byte: int, now: float) -> bool:
         """Whether the first byte behind a command line is only the second half of CR LF."""
         self._after_line = False
-        self._fast = self._state is ONLINE
+        self._fast = self._plain
         if byte != 10 or not self.options.eat_lf or now - self._line_end > ABORT_GRACE:
             return False
-        return self._state in PROGRESS or (self._state is ONLINE and now <= self._online_at)
+        if self._looping or self._state in PROGRESS:
+            return True
+        return self._state is ONLINE and now <= self._online_at
 
     def _take_online(self, data: bytes, at: int, now: float) -> int:
         chunk = data[at:] if at else data
         self._active = now
         end = self._escape.watch(chunk, now)
         if end is None:
-            self._out.append(SendCall(bytes(chunk)))
+            self._send_on(bytes(chunk))
             if self._escape.ready_at is None:
                 self._timers.clear(Timer.ESCAPE)
             else:
                 self._timers.set(Timer.ESCAPE, self._escape.ready_at)
             return len(data)
-        self._out.append(SendCall(bytes(chunk[:end])))
+        self._send_on(bytes(chunk[:end]))
         line = self._escape.line
-        self._go_command(tell=not line)
+        self._leave_data(tell=not line)
         if line:
             _, _, command = self._assembler.take(line, 0, self.interpreter.profile)
             if command is not None:
                 self._finished(command, now)
         return at + end
+
+    def _send_on(self, data: bytes) -> None:
+        """Bytes of the DTE to the far end, or back to it in the loop of &T1."""
+        if self._looping:
+            self._send(data)
+        else:
+            self._out.append(SendCall(strip(data) if self._seven_bits else data))
+
+    def _leave_data(self, tell: bool = True) -> None:
+        """The escape: to online command state, or out of the loop."""
+        if self._looping:
+            self._end_test(tell)
+        else:
+            self._go_command(tell)
 
     def _take_progress(self, data: bytes, at: int, now: float) -> int:
         if now - self._line_end <= ABORT_GRACE:
@@ -322,6 +374,28 @@ class Modem(CallControl):
         self._line_end = now
         self._after_line = True
         self._fast = False
+        if self.options.response_delay:
+            self._pending = line
+            self._timers.set(Timer.RESPONSE, now + self.options.response_delay)
+        else:
+            self._execute(line, now)
+
+    def _respond(self, now: float) -> None:
+        """The delay is over: the line is run as if it had only now been finished."""
+        line, self._pending = self._pending, None
+        if line is None:
+            return
+        self._line_end = now
+        self._execute(line, now)
+        if self._state in (*PROGRESS, ONLINE) and self.options.eat_lf and self._ahead[:1] == b"\n":
+            del self._ahead[0]
+            self._after_line = False
+            self._fast = self._plain
+        if self._state not in PROGRESS:
+            self._say_late_ring()
+            self._take_ahead(now)
+
+    def _execute(self, line: Line, now: float) -> None:
         if line.overflow:
             self._result(results.ERROR)
             return
@@ -334,6 +408,7 @@ class Modem(CallControl):
         self._run_line(Scanner(self._line or ""), now)
 
     def _run_line(self, scanner: Scanner, now: float) -> None:
+        self.interpreter.dte_rate, self.interpreter.parity = self.dte_rate, self._assembler.parity
         refused = self._run(scanner, now)
         if refused is not None:
             self._drive_circuits()  # what ran before the refused one counts
@@ -378,10 +453,20 @@ class Modem(CallControl):
             self._dtr_dropped(now)
         elif timer is Timer.DIAL_LIMIT:
             self._drop_call("no answer within S7", Input.ON_HOOK, now)
-            self._end_progress(results.NO_ANSWER, now)
+            self._end_progress(CallFailure.NO_ANSWER, now)
             self._take_ahead(now)
+        elif timer is Timer.RESPONSE:
+            self._respond(now)
         elif timer is Timer.REDIAL:
             self._place(now)
+        elif timer is Timer.ANSWER_WAIT:
+            self._drop_call("nobody called", Input.ON_HOOK, now)
+            self._result(results.NO_CARRIER)
+            self._take_ahead(now)
+        elif timer is Timer.CTS:
+            self._clear(True)
+        elif timer is Timer.TEST:
+            self._end_test()
         elif timer is Timer.BURST_END:
             self._burst_ended(now)
         elif timer is Timer.NEXT_RING:
@@ -407,4 +492,4 @@ class Modem(CallControl):
             self._escape.ready_at = now + LATE
             self._timers.set(Timer.ESCAPE, now + LATE)
         else:
-            self._go_command()
+            self._leave_data()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 
@@ -58,6 +58,8 @@ class Options:
     ring_off: float = 4.0
     #: A failed number is not tried again before this.
     redial_pause: float = 1.0
+    #: The dialect whose data (:data:`DIALECTS`) went into these options.
+    dialect: str = "rockwell"
     #: Which numbers the result codes have in V0: rockwell, hayes or usr.
     result_table: str = "rockwell"
     #: Rate to report in CONNECT instead of the DTE's.
@@ -68,18 +70,62 @@ class Options:
     line_rate: int = 33600
     #: ATH during a call answers NO CARRIER instead of OK.
     hangup_no_carrier: bool = False
+    #: Numbers of the result codes for a call that is refused, is not answered, has an unknown number, or
+    #: finds no network: 3, 6, 7 or 8 (for an unknown number 4 too).  X still decides what the DTE may see.
+    refused_code: int = 7
+    no_answer_code: int = 3
+    unknown_code: int = 3
+    no_network_code: int = 6
+    #: NO DIAL TONE instead of NO DIALTONE.
+    dial_tone_apart: bool = False
+    #: Blanks around the = of caller identification.
+    caller_id_blanks: bool = True
+    #: RING names the caller's number: against programs that compare whole lines.
+    ring_info: bool = False
+    #: S19 is the inactivity timer, in minutes.
+    s19_minutes: bool = False
+    #: &Y says what a break does, instead of which profile is loaded at power-up.
+    break_by_y: bool = False
+    #: A command line is run so long after its terminator: hosts that are too slow for a fast modem.
+    response_delay: float = 0.0
     #: Dialled by ATD without a number.
     default_number: str = ""
     #: Bytes of a call kept while the DTE is in online command state or the call is not yet answered.
     hold_limit: int = 32768
     #: S-register values that replace the factory's.
     factory_registers: Mapping[int, int] = field(default_factory=dict)
+    #: A call that arrives while DTR is off and counts (&D2, &D3) hears busy instead of ringing.
+    dtr_refuse: bool = False
+    #: Stored number 0 is dialled when DTR comes on.
+    dtr_dial: bool = False
+    #: ATA without a caller waits so long for one.
+    answer_wait: float = 0.0
+    #: A DTE whose commands came with parity has it in a call, too: taken off on the way to the far end, put
+    #: on on the way back.
+    strip_parity_online: bool = False
+    #: A break takes back a half-typed command line.
+    break_aborts_line: bool = False
 
 
 #: What a dialect changes.
 DIALECTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "rockwell": {},
-    "hayes": {"result_table": "hayes"},
-    "usr": {"result_table": "usr", "factory_registers": {7: 60}},
-    "lenient": {"unknown_ok": True, "prefix_any_case": True},
+    "rockwell": {"dialect": "rockwell"},
+    "hayes": {"dialect": "hayes", "result_table": "hayes", "break_aborts_line": True},
+    "usr": {
+        "dialect": "usr",
+        "result_table": "usr",
+        "dial_tone_apart": True,
+        "caller_id_blanks": False,
+        "s19_minutes": True,
+        "break_by_y": True,
+        "factory_registers": {7: 60},
+    },
+    "lenient": {"dialect": "lenient", "unknown_ok": True, "prefix_any_case": True},
 }
+
+
+def in_dialect(options: Options, name: str) -> Options:
+    """``options`` with what their dialect changed put back, and what another one changes put in."""
+    plain = Options()
+    back = {changed: getattr(plain, changed) for changed in DIALECTS[options.dialect]}
+    return replace(options, **{**back, **DIALECTS[name]})

@@ -42,6 +42,14 @@ def encode(data: bytes, parity: Parity) -> bytes:
     return data if parity is Parity.NONE else data.translate(_TABLES[parity])
 
 
+_SEVEN_BITS: Final = bytes(value & 0x7F for value in range(256))
+
+
+def strip(data: bytes) -> bytes:
+    """``data`` without what stands in the eighth bit."""
+    return data.translate(_SEVEN_BITS)
+
+
 def detect(first: int, second: int, before: Parity) -> Parity:
     """The parity in which the two characters of a prefix came.
 

@@ -14,7 +14,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .commands import EXTENDEDS
+from .extended import EXTENDEDS
+from .parameters import Parameter
+from .settings import BY_NAME
 
 #: More digits than this are no number any modem understands.
 DIGITS: Final = 9
@@ -78,11 +80,20 @@ class StoredNumber:
 
 @dataclass(frozen=True)
 class Extended:
-    """An extended command; ``values`` are those of the set form, None where one was left out."""
+    """An extended command; ``values`` are those of the set form as typed, None where one was left out."""
 
     name: str
     form: Form
-    values: tuple[int | None, ...] = ()
+    values: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One of the modem's own settings, AT$; HELP is none, but lists them all."""
+
+    name: str
+    form: Form
+    values: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,13 @@ class Bad:
     text: str
 
 
-ParsedCommand = Basic | SetRegister | ReadRegister | SelectRegister | Dial | StoredNumber | Extended | Bad
+ParsedCommand = (
+    Basic | SetRegister | ReadRegister | SelectRegister | Dial | StoredNumber | Extended | Setting | Bad
+)
+
+#: A number, for values beyond those a command has.
+_ANY: Final = re.compile(r"[0-9]*")
+_QUOTED: Final = re.compile(r'"[^"]*"')
 
 
 class Scanner:
@@ -126,10 +143,12 @@ class Scanner:
             return self._basic(letter, start)
         if first in "?=":
             return self._last_register(first)
+        if first in "+#" or (first == "-" and self._named("-") in EXTENDEDS):
+            return self._extended(first, start)
         if first in "&\\%-":
             return self._prefixed(first, start)
-        if first in "+#":
-            return self._extended(first, start)
+        if first == "$":
+            return self._setting(start)
         return self._bad(start)
 
     # -- pieces --------------------------------------------------------------------------------------------
@@ -213,50 +232,79 @@ class Scanner:
             return StoredNumber(slot, self._rest().strip(" "))
         return self._bad(start)
 
-    def _extended(self, prefix: str, start: int) -> ParsedCommand:
+    def _named(self, prefix: str) -> str:
+        """The name of an extended command here, with its prefix."""
         self._peek()
         match = _NAME.match(self._body, self._at)
-        if match is None:
-            return self._bad(start)
-        name = prefix + match.group().upper()
+        return prefix + match.group().upper() if match else ""
+
+    def _extended(self, prefix: str, start: int) -> ParsedCommand:
+        name = self._named(prefix)
         row = EXTENDEDS.get(name)
         if row is None:
             return self._bad(start)
-        self._at = match.end()
-        command: ParsedCommand = Extended(name, Form.ACTION)
-        numeric = False
-        if self._take("?"):
-            command = Extended(name, Form.READ)
-        elif self._take("="):
-            if self._take("?"):
-                command = Extended(name, Form.TEST)
-            else:
-                values = self._values()
-                if values is None:
-                    return self._bad(start)
-                command, numeric = Extended(name, Form.SET, values), True
-        # A separator is due here.  Clients leave it out before another extended command, and after a number
-        # before anything: the number ends where it can go on no longer.
+        self._at += len(name) - 1
+        form, values = self._form(row.parameters)
+        if values is None:
+            return self._bad(start)
+        # A separator is due here.  Clients leave it out before another extended command, and after a value
+        # before anything: a value ends where it can go on no longer.
         following = self._peek()
         if following == ";":
             self._at += 1
         elif (
             following
             and following not in "+#"
-            and not (numeric and (following.isalpha() or following in "&\\%-"))
+            and not (values and values[-1] is not None and (following.isalpha() or following in "&\\%-"))
         ):
             return self._bad(start)
-        return command
+        return Extended(name, form, values)
 
-    def _values(self) -> tuple[int | None, ...] | None:
-        values: list[int | None] = []
+    def _setting(self, start: int) -> ParsedCommand:
+        if self._take("?"):
+            return self._separated(Setting("HELP", Form.READ), start)
+        name = self._named("")
+        if name != "HELP" and name not in BY_NAME:
+            return self._bad(start)
+        self._at += len(name)
+        form, values = self._form((BY_NAME[name].parameter,) if name in BY_NAME else ())
+        return self._bad(start) if values is None else self._separated(Setting(name, form, values), start)
+
+    def _separated(self, command: Setting, start: int) -> ParsedCommand:
+        """One of our own settings, which nobody has ever written without its separator."""
+        return command if self._take(";") or not self._peek() else self._bad(start)
+
+    def _form(self, parameters: tuple[Parameter, ...]) -> tuple[Form, tuple[str | None, ...] | None]:
+        """What stands behind a name; no values at all when they make no sense."""
+        if self._take("?"):
+            return Form.READ, ()
+        if not self._take("="):
+            return Form.ACTION, ()
+        if self._take("?"):
+            return Form.TEST, ()
+        return Form.SET, self._values(parameters)
+
+    def _values(self, parameters: tuple[Parameter, ...]) -> tuple[str | None, ...] | None:
+        values: list[str | None] = []
         while True:
-            if "0" <= self._peek() <= "9":
-                value = self._number()
-                if value is None:
+            if self._peek() == '"':
+                match = _QUOTED.match(self._body, self._at)
+                if match is None:
                     return None
-                values.append(value)
+                values.append(match.group())
+                self._at = match.end()
             else:
-                values.append(None)
+                place = len(values)
+                values.append(self._token(parameters[place].token if place < len(parameters) else _ANY))
             if not self._take(","):
                 return tuple(values)
+
+    def _token(self, pattern: re.Pattern[str]) -> str | None:
+        """A value without quotes, blanks within it left out; None where there is none."""
+        token = ""
+        while self._peek() and (match := pattern.match(token + self._body[self._at])):
+            if match.end() != len(token) + 1:
+                break
+            token += self._body[self._at]
+            self._at += 1
+        return token or None

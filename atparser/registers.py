@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from .parity import Parity
+
 
 @dataclass(frozen=True)
 class Bits:
@@ -56,6 +58,7 @@ class Register:
 
 _X = {0: 0, 1: 4, 2: 5, 3: 6, 4: 7, 5: 6, 6: 7, 7: 7}
 _Q = {0: 0, 1: 1, 2: 2, 3: 3, 4: 8, 5: 9, 6: 10, 8: 8, 9: 9}
+_BREAK = {5: 128, 3: 3, 1: 7}
 _FLOW = {0: 0, 3: 3, 4: 4, 5: 5, 6: 6}
 
 ROWS: Final[tuple[Register, ...]] = (
@@ -85,7 +88,7 @@ ROWS: Final[tuple[Register, ...]] = (
     Register(15, "bits, kept only", 0, saved=True),
     Register(16, "test in progress", 0, read_only=True),
     Register(18, "test timer", 0, "s", saved=True),
-    Register(19, "inactivity timer of some makers", 0, "min", saved=True),
+    Register(19, "inactivity before hang-up where $S19 says so, in step with S30", 0, "min", saved=True),
     Register(20, "HDLC address, kept only", 0, saved=True),
     Register(
         21,
@@ -109,7 +112,13 @@ ROWS: Final[tuple[Register, ...]] = (
     Register(32, "XON character", 17, "ascii", saved=True),
     Register(33, "XOFF character", 19, "ascii", saved=True),
     Register(36, "action when error correction fails", 7, high=7, saved=True),
-    Register(37, "desired line speed; 0 as fast as possible", 0, high=19, saved=True),
+    Register(
+        37,
+        "line rate: 0 the best, 3 300 bit/s, 5 1200, 6 2400, 8 4800, 9 9600, 11 14400; shown, not held to",
+        0,
+        high=19,
+        saved=True,
+    ),
     Register(38, "time to send what is pending before a hang-up; 255 waits for ever", 20, "s", saved=True),
     Register(39, "flow control", mirror=(Bits("&K", 0, 3, _FLOW),)),
     Register(40, "bits, kept only", 0, saved=True),
@@ -118,7 +127,12 @@ ROWS: Final[tuple[Register, ...]] = (
     Register(48, "V.42 negotiation, kept only", 7, saved=True),
     Register(49, "buffer low mark, kept only", 8, saved=True),
     Register(50, "buffer high mark, kept only", 16, saved=True),
-    Register(82, "break handling, kept only", 128, saved=True),
+    Register(
+        82,
+        "break: 128 in sequence, 3 at once, 7 at once and data discarded",
+        saved=True,
+        mirror=(Bits("\\K", 0, 8, _BREAK),),
+    ),
     Register(
         86,
         "why the last call ended: 4 carrier lost, 12 far end hung up, 13 no response",
@@ -146,3 +160,10 @@ def factory() -> bytearray:
     for row in ROWS:
         values[row.number] = row.default
     return values
+
+
+def line_bits(dte_rate: int, parity: Parity) -> int:
+    """S23's bits 1 to 5: how the DTE's last command line came (0 bit/s: as fast as can be shown)."""
+    rates = (300, 600, 1200, 2400, 4800, 9600, 19200)
+    code = next((place for place, rate in enumerate(rates) if dte_rate <= rate), 7) if dte_rate else 7
+    return code << 1 | {Parity.EVEN: 0, Parity.ODD: 2}.get(parity, 3) << 4

@@ -24,10 +24,10 @@ class State(enum.Enum):
     """Where the modem stands.  The value is its name in documentation and on displays."""
 
     IDLE = "idle"  # on-hook, offline command state
-    OFF_HOOK = "off-hook"  # offline command state, line seized: H1, or a number half dialled with D...;
+    OFF_HOOK = "off-hook"  # line seized: H1, a number half dialled with D...;, or a test that runs (&T1)
     RINGING = "ringing"  # offline command state, a caller waits
     DIALING = "dialing"  # originating; any byte of the DTE aborts
-    ANSWERING = "answering"  # taking a call; any byte of the DTE aborts
+    ANSWERING = "answering"  # taking a call, or waiting for one to take; any byte of the DTE aborts
     ONLINE = "online"  # online data state
     ONLINE_COMMAND = "online command"  # the call is kept while the DTE talks to the modem
 
@@ -58,6 +58,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (_S.IDLE, _I.SEIZE): _S.OFF_HOOK,
     (_S.IDLE, _I.ON_HOOK): _S.IDLE,
     (_S.IDLE, _I.CALL_ARRIVED): _S.RINGING,
+    (_S.IDLE, _I.ANSWER): _S.ANSWERING,
     (_S.OFF_HOOK, _I.DIAL): _S.DIALING,
     (_S.OFF_HOOK, _I.SEIZE): _S.OFF_HOOK,
     (_S.OFF_HOOK, _I.ON_HOOK): _S.IDLE,

@@ -11,13 +11,17 @@ class Timer(enum.Enum):
     DTR = "DTR has been off for S25"
     ESCAPE = "silence after the escape sequence"
     DIAL_LIMIT = "S7 is over"
+    RESPONSE = "a command line may be run"
     REDIAL = "a failed number may be tried again"
+    ANSWER_WAIT = "nobody has called while the DTE waited for it"
     BURST_END = "the ring burst ends"
     NEXT_RING = "the next ring burst is due"
     TYPING = "the DTE has stopped typing"
     RING_COUNT = "S1 is cleared"
     INACTIVITY = "S30 is over"
     CARRIER_PULSE = "DCD comes back after its drop (&C2)"
+    CTS = "CTS follows RTS after S26 (&R0)"
+    TEST = "S18 is over"
 
 
 class Timers:

@@ -40,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--line",
         metavar="LINE",
-        help="where the terminal equipment is: pty:LINK, serial:DEVICE, tcp:PORT, "
-        "unix:PATH, stdio: (default pty:modem0)",
+        help="where the terminal equipment is: pty:LINK, serial:DEVICE, tcp:PORT, unix:PATH, "
+        "rfc2217:PORT, remote:HOST:PORT, ip232:PORT, stdio: (default pty:modem0)",
     )
     add(
         "--answer",

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atparser import InitError, Modem, Options, ProfileError, State, Store, StoreProfile
-from atparser.commands import BASIC, EXTENDED
+from atparser.commands import BASIC
+from atparser.extended import EXTENDEDS, FACTORY
+from atparser.parameters import Number
 from atparser.registers import LAST_REGISTER, register
 from tests.helpers.playbook import Playbook
 
@@ -29,17 +31,39 @@ def test_every_kept_command_and_register_comes_back() -> None:
         if row.kept and row.name not in ("E", "Q", "V", "P"):
             value = max(value for value in row.values if value != row.default)
             odd.append(f"{row.name}{value}".encode())
-    for ext in EXTENDED:
-        if ext.parameters and ext.name != "+IFC":
-            tops = [one if isinstance(one, int) else one[1] for p in ext.parameters for one in p.accepts]
-            odd.append(f"{ext.name}={','.join(map(str, tops))}".encode())
+    odd += [
+        b"+%s" % line for line in (b"MS=V22,0,300,2400", b"A8E=6,5,C1", b"GCI=3D", b"MA=V32", b"IPR=9600")
+    ]
+    for name in (
+        "+DS",
+        "+ES",
+        "+EFRAM",
+        "+EWIND",
+        "+ESA",
+        "+VDR",
+        "-SDR",
+        "+MV18S",
+        "+ICF",
+        "+VCID",
+        "+ILRR",
+    ):
+        tops = [
+            one if isinstance(one, int) else one[1]
+            for parameter in EXTENDEDS[name].parameters
+            if isinstance(parameter, Number)
+            for one in parameter.accepts[-1:]
+        ]
+        odd.append(f"{name}={','.join(map(str, tops))}".encode())
+    odd += [b'$GREETING="CONNECT FAST"', b"$ESCAPE=TIES", b"$BURST=13", b"$LENIENT=1"]
     saved = [n for n in range(LAST_REGISTER + 1) if not register(n).mirror and not register(n).read_only]
     odd += [b"S%d=%d" % (n, 100 + n) for n in saved if n not in (3, 4, 5)]
     book = Playbook(*odd, b"P").says(b"AT&W1&Y1\r", OK)
     active = book.modem.interpreter.profile
     again = restarted(book).modem.interpreter.profile
     assert again.basic == active.basic
-    assert again.extended == active.extended
+    assert [again.values(name) for name in FACTORY] == [active.values(name) for name in FACTORY]
+    assert again.changed == active.changed
+    assert again.options == active.options
     assert [again.registers[n] for n in saved] == [active.registers[n] for n in saved]
 
 
@@ -134,6 +158,15 @@ DAMAGED = {
     "action": changed("profiles", "0", "extended", "+GMI", to=[]),
     "too few": changed("profiles", "0", "extended", "+ES", to=[1]),
     "value": changed("profiles", "0", "extended", "+ES", to=[1, 2, 99]),
+    "missing command": changed("profiles", "0", "extended", "+VRID", to=[]),
+    "word": changed("profiles", "0", "extended", "+MS", to=["V99", 1, 0, 0, 0, 0]),
+    "word type": changed("profiles", "0", "extended", "+MS", to=[11, 1, 0, 0, 0, 0]),
+    "another name": changed("profiles", "0", "extended", "#CID", to=[1]),
+    "settings": changed("profiles", "0", "settings", to=[]),
+    "unknown setting": changed("profiles", "0", "settings", "NOSUCH", to=1),
+    "setting value": changed("profiles", "0", "settings", "LENIENT", to=2),
+    "setting type": changed("profiles", "0", "settings", "LENIENT", to=True),
+    "setting text": changed("profiles", "0", "settings", "GREETING", to="\x1b[2J"),
     "register": changed("profiles", "0", "registers", "6", to=256),
     "register below": changed("profiles", "0", "registers", "6", to=-1),
     "register half": changed("profiles", "0", "registers", "6", to=1.5),
@@ -168,6 +201,8 @@ places: list[tuple[str, ...]] = [
     ("profiles", "2", "commands", "&D"),
     ("profiles", "2", "extended"),
     ("profiles", "2", "extended", "+ES"),
+    ("profiles", "2", "settings"),
+    ("profiles", "2", "settings", "DIALECT"),
     ("profiles", "2", "registers"),
     ("profiles", "2", "registers", "6"),
     ("numbers",),

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from atparser import CallFailure, Options, State
+from atparser import DIALECTS, CallFailure, Options, State
 from atparser.results import STANDARD_RATES
 from tests.helpers.playbook import Playbook
 
@@ -38,11 +38,9 @@ def test_s7_with_and_without_waiting_for_silence(silence: bool) -> None:
 
 
 def test_the_usr_dialect_spells_no_dial_tone_so() -> None:
-    book = Playbook(options=Options(result_table="usr")).into(State.DIALING)
-    book.fails(CallFailure.NO_NETWORK).expect(b"\r\nNO DIAL TONE\r\n")
-    Playbook(b"V0", options=Options(result_table="usr")).into(State.DIALING).fails(
-        CallFailure.NO_NETWORK
-    ).expect(b"6\r")
+    usr = Options(**DIALECTS["usr"])
+    Playbook(options=usr).into(State.DIALING).fails(CallFailure.NO_NETWORK).expect(b"\r\nNO DIAL TONE\r\n")
+    Playbook(b"V0", options=usr).into(State.DIALING).fails(CallFailure.NO_NETWORK).expect(b"6\r")
 
 
 def connect(book: Playbook) -> bytes:

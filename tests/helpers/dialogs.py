@@ -10,8 +10,10 @@ C     what has reached the far end since the last C, no more and no less
 F     the far end sends these bytes
 T     what the DTE does to its port: ``speed=9600`` (0 drops DTR, another raises it), ``dtr=off``, ``dtr=on``
 N     the network.  It does: ``rings``, ``leaves``, ``connects``, ``refuses``, ``unknown``, ``no answer``,
-      ``no network``, ``closes``.  It is asked, at this very moment: ``dialled TEXT``, ``answered``,
-      ``hung up``, ``turned away``
+      ``no network``, ``closes``.  ``rings 5551234 PLANT 7`` tells who calls, on 21 March 2026 at 14:05;
+      ``rings P`` is somebody who hides, ``rings O`` somebody unknown.  It is asked, at this very moment:
+      ``dialled TEXT``, ``answered``, ``hung up``, ``turned away``; and the port: ``rate 9600``,
+      ``framing 7E1``
 O     before anything else: an option of the engine, ``name=value``
 ====  =======================================================================================================
 
@@ -21,6 +23,7 @@ Whatever was said, sent or asked for and is claimed by no line makes the replay 
 from __future__ import annotations
 
 import ast
+import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +34,7 @@ import pytest
 from atparser import (
     Action,
     Answer,
+    Caller,
     CallFailure,
     Deliver,
     HangUp,
@@ -39,12 +43,16 @@ from atparser import (
     Refuse,
     SendCall,
     SendDte,
+    SetFraming,
+    SetRate,
 )
 from tests.helpers.playbook import Playbook
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "dialogs"
 #: Moments in a file are written to the millisecond.
 CLOSE = 0.0011
+#: When all calls of files come that tell who calls.
+WHEN = datetime.datetime(2026, 3, 21, 14, 5)
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,8 @@ class Replay:
             self.port(line.rest)
         elif kind == "N" and line.rest in HAPPENINGS:
             HAPPENINGS[line.rest](book)
+        elif kind == "N" and line.rest.startswith("rings "):
+            book.arrives(caller(line.rest[6:]), WHEN)
         elif kind in ("M", "C"):
             self.claim_bytes(line)
         elif kind == "N":
@@ -154,6 +164,12 @@ class Replay:
         pytest.fail(f"{self.book.conversation()}\nat {where}:\n    {why}", pytrace=False)
 
 
+def caller(text: str) -> Caller:
+    """Who calls, as a file says it: number, name."""
+    number, _, name = text.partition(" ")
+    return Caller("" if number in "OP" else number, name, private=number == "P")
+
+
 HAPPENINGS: dict[str, Callable[[Playbook], object]] = {
     "rings": Playbook.arrives,
     "leaves": Playbook.leaves,
@@ -179,6 +195,10 @@ def described(action: Action) -> tuple[str, Any]:
             return "N", "answered"
         case HangUp():
             return "N", "hung up"
+        case SetRate(rate):
+            return "N", f"rate {rate}"
+        case SetFraming(bits, parity, stop):
+            return "N", f"framing {bits}{parity}{stop}"
         case Refuse():
             return "N", "turned away"
         case _:

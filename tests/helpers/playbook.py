@@ -7,6 +7,7 @@ expectation fails the whole conversation so far is printed, with what was expect
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from atparser import (
     Action,
+    Caller,
     CallFailure,
     CallLoss,
     Circuit,
@@ -24,6 +26,7 @@ from atparser import (
     SendCall,
     SendDte,
     SetCircuit,
+    SetFlow,
     State,
     Store,
     StoreProfile,
@@ -97,8 +100,9 @@ class Playbook:
             self._ask(f"call  {data!r}", lambda: self.modem.receive_call(data, self.now))
         return self
 
-    def arrives(self) -> Playbook:
-        self._ask("a call arrives", lambda: self.modem.call_arrived(self.now))
+    def arrives(self, caller: Caller | None = None, when: datetime.datetime | None = None) -> Playbook:
+        """Somebody calls."""
+        self._ask("a call arrives", lambda: self.modem.call_arrived(self.now, caller, when))
         return self
 
     def leaves(self) -> Playbook:
@@ -119,6 +123,20 @@ class Playbook:
 
     def dtr(self, on: bool) -> Playbook:
         self._ask(f"DTR {'on' if on else 'off'}", lambda: self.modem.dtr_changed(on, self.now))
+        return self
+
+    def rts(self, on: bool) -> Playbook:
+        self._ask(f"RTS {'on' if on else 'off'}", lambda: self.modem.rts_changed(on, self.now))
+        return self
+
+    def breaks(self) -> Playbook:
+        """The DTE sends a break."""
+        self._ask("DTE   breaks", lambda: self.modem.break_received(self.now))
+        return self
+
+    def call_breaks(self) -> Playbook:
+        """The far end sends one."""
+        self._ask("call  breaks", lambda: self.modem.call_break(self.now))
         return self
 
     def stored(self, ok: bool = True) -> Playbook:
@@ -188,11 +206,12 @@ class Playbook:
         """All that came since the last expectation, in order.
 
         Bytes stand for words to the DTE, however many actions they came in.  Circuits are compared only where
-        an expected one is given.
+        an expected one is given, and so is flow control.
         """
-        came = tidy(
-            [one.action for one in self._pending], any(isinstance(one, SetCircuit) for one in expected)
-        )
+        came = [one.action for one in self._pending]
+        if not any(isinstance(one, SetFlow) for one in expected):
+            came = [one for one in came if not isinstance(one, SetFlow)]
+        came = tidy(came, any(isinstance(one, SetCircuit) for one in expected))
         if came != tidy([SendDte(one) if isinstance(one, bytes) else one for one in expected], True):
             self._fail(expected, came)
         self._pending.clear()
@@ -208,7 +227,7 @@ class Playbook:
     def taken(self, circuits: bool = False) -> list[Came]:
         """All that came since the last expectation, for a test that looks itself."""
         came, self._pending = self._pending, []
-        return [one for one in came if circuits or not isinstance(one.action, SetCircuit)]
+        return [one for one in came if circuits or not isinstance(one.action, SetCircuit | SetFlow)]
 
     def words(self) -> bytes:
         """What was said to the DTE since the last expectation; everything that came counts as looked at."""

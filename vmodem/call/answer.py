@@ -14,7 +14,8 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from vmodem.net.access import CallerRules
-from vmodem.net.listen import Incoming, Listener
+from vmodem.net.incoming import Incoming
+from vmodem.net.listen import Listener
 from vmodem.net.stream import Stream
 
 from .directory import Directory

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -24,7 +25,30 @@ class Circuit(enum.Enum):
     RI = 125
 
 
-def _unheard() -> None:
+class Flow(enum.Flag):
+    """Ways in which one side of a line can hold up the other."""
+
+    NONE = 0
+    XON_XOFF = enum.auto()
+    CIRCUITS = enum.auto()
+
+
+@dataclass(frozen=True)
+class FlowControl:
+    """How the two sides of a line hold each other up (V.250 clause 6.2.12)."""
+
+    #: How the DTE holds up what we send to it: by XOFF, by circuit 133.
+    dce_by_dte: Flow
+    #: How we hold up the DTE: by XOFF, by circuit 106.
+    dte_by_dce: Flow
+    #: The characters, as the DTE sends and expects them.
+    xon: int = 17
+    xoff: int = 19
+    #: The DTE's XON and XOFF are obeyed and still passed on.
+    through: bool = False
+
+
+def _unheard(on: bool = False) -> None:
     """Nobody wants to know."""
 
 
@@ -67,6 +91,8 @@ class Line(abc.ABC):
     #: Called when the DTE begins a break.  Whoever wants to hear of it puts a callable here before start();
     #: lines that cannot tell never call it.
     break_received: Callable[[], None] = staticmethod(_unheard)
+    #: Called when circuit 105 (RTS) changes, and first when it is known, in the same way.
+    rts_changed: Callable[[bool], None] = staticmethod(_unheard)
 
     @abc.abstractmethod
     def start(self, user: LineUser) -> None:
@@ -105,6 +131,25 @@ class Line(abc.ABC):
 
     def send_break(self, seconds: float) -> None:  # noqa: B027 - most lines cannot
         """Send a break to the DTE, after what was written; no effect where the line has none."""
+
+    def set_flow(self, flow: FlowControl) -> None:  # noqa: B027 - some lines hold up by themselves
+        """Hold up the DTE, and be held up by it, in these ways from now on.
+
+        Asked for with the first commands' settings and at every change of them.  A line that holds up by its
+        nature (a socket, a pseudo-terminal) needs nothing for circuits; one whose LINE says how it is done
+        stays with that.
+        """
+
+    def fix_rate(self, rate: int | None) -> None:  # noqa: B027 - most lines have no speed of their own
+        """Stay at ``rate`` in bit/s from when everything written has left; None: follow the DTE again.  No
+        effect where the line has no speed, or its LINE says which."""
+
+    def set_framing(self, data_bits: int, parity: str, stop_bits: int) -> None:  # noqa: B027 - likewise
+        """Send and expect characters like that from when everything written has left.  No effect where the
+        line carries bytes as they are.  ``data_bits`` 0: as at the start."""
+
+    def discard(self) -> None:  # noqa: B027 - some lines keep nothing
+        """Forget what was written and has not left for the DTE, as far as it can be got hold of."""
 
     def call_active(self, active: bool) -> None:  # noqa: B027 - most lines need not know
         """A call is up (or no longer): while it is, a hang-up must be noticed even where that needs polling,

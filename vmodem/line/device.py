@@ -16,8 +16,62 @@ _DENIED: Final = frozenset((errno.EACCES, errno.EPERM))
 class Port(serial.Serial):
     """A serial port that is opened without throwing away what has arrived in the meantime."""
 
+    #: Whether the kernel obeys XOFF, whether it sends it, XON and XOFF; None leaves that to ``xonxoff``.
+    _characters: tuple[bool, bool, int, int] | None = None
+    _ignores_breaks = False
+
     def _reset_input_buffer(self) -> None:
         pass
+
+    def set_flow(self, by_circuits: bool, obeyed: bool, sent: bool, xon: int, xoff: int) -> None:
+        """Have the kernel hold up and be held up so, also once the port is opened again."""
+        self._characters = (obeyed, sent, xon, xoff)
+        try:
+            self.rtscts = by_circuits
+        except (OSError, ValueError, termios.error):
+            pass  # the port is gone, which its reader will find
+
+    def ignore_breaks(self) -> None:
+        """Do not take a break for a zero any more."""
+        self._ignores_breaks = True
+        self._reconfigure_port()
+
+    def _reconfigure_port(self, force_update: bool = False) -> None:
+        super()._reconfigure_port(force_update)  # type: ignore[misc]
+        if self._characters is None and not self._ignores_breaks:
+            return
+        fd = self.fileno()
+        before = termios.tcgetattr(fd)
+        settings = [*before[:6], list(before[6])]
+        if self._ignores_breaks:
+            settings[0] |= termios.IGNBRK
+        if self._characters is not None:
+            obeyed, sent, xon, xoff = self._characters
+            settings[0] &= ~(termios.IXON | termios.IXOFF | termios.IXANY)
+            settings[0] |= (termios.IXON if obeyed else 0) | (termios.IXOFF if sent else 0)
+            settings[6][termios.VSTART], settings[6][termios.VSTOP] = bytes((xon,)), bytes((xoff,))
+        if settings != before:
+            termios.tcsetattr(fd, termios.TCSANOW, settings)
+
+    def change_rate(self, rate: int) -> str | None:
+        """Set the speed of the open port; returns why it refuses, and then the speed is as it was.
+
+        Of a port that is gone its reader will hear.
+        """
+        before = self.baudrate
+        try:
+            self.baudrate = rate
+            if self.xonxoff or (
+                self._characters is not None and self._characters[0]
+            ):  # what was misheard as XOFF must not hold anything up
+                termios.tcflow(self.fileno(), termios.TCOON)
+            return None
+        except (OSError, ValueError, termios.error) as exc:
+            try:
+                self.baudrate = before
+            except (OSError, ValueError, termios.error):
+                pass
+            return str(exc) if isinstance(exc, ValueError) or _number(exc) == errno.EINVAL else None
 
 
 def explain(device: str, exc: BaseException) -> tuple[str, bool]:

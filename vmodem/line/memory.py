@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
 
-from vmodem.line.base import Circuit, Line, LineUser
+from vmodem.line.base import Circuit, FlowControl, Line, LineUser
 
 
 class MemoryLine(Line):
     """A line whose DTE is its owner.
 
     The DTE's side: :meth:`connect` and :meth:`disconnect` (DTR), :meth:`send`, :attr:`received`,
-    :attr:`room`.  What was asked of the line: :attr:`circuits`, :attr:`history`, :attr:`paused`,
-    :attr:`in_call`.
+    :attr:`room`, :meth:`begin_break`, :meth:`set_rts`.  What was asked of the line: :attr:`circuits`,
+    :attr:`flow`, :attr:`history`, :attr:`paused`, :attr:`in_call`.
     """
 
     def __init__(self, *, rate: int = 9600, description: str = "memory:") -> None:
@@ -26,8 +26,11 @@ class MemoryLine(Line):
         self.room: int | None = None
         #: State of each circuit that was ever driven.
         self.circuits: dict[Circuit, bool] = {}
-        #: Every change and every write, in order: ``(Circuit, bool)`` or ``("write", bytes)``.
-        self.history: list[tuple[Circuit, bool] | tuple[str, bytes]] = []
+        #: Every change, write and break, in order: ``(Circuit, bool)``, ``("write", bytes)`` or
+        #: ``("break", seconds)``.
+        self.history: list[tuple[Circuit, bool] | tuple[str, bytes] | tuple[str, float]] = []
+        #: Flow control as last asked for.
+        self.flow: FlowControl | None = None
         self.paused = False
         self.in_call = False
         self.started = False
@@ -35,7 +38,7 @@ class MemoryLine(Line):
         self._rate = rate
         self._dtr = False
         self._pending = bytearray()
-        self._unread: list[bytes] = []
+        self._unread: list[bytes | None] = []  # None is a break
         self._when_sent: Callable[[], None] | None = None
 
     # -- the DTE's side ------------------------------------------------------------------------------------
@@ -49,7 +52,7 @@ class MemoryLine(Line):
     def disconnect(self) -> None:
         """The DTE closes the line (DTR off): what it sent arrives, paused or not; what it left is lost."""
         while self._unread:
-            self._user.dte_received(self._unread.pop(0))
+            self._tell(self._unread.pop(0))
         self._dtr = False
         self.write = self._discard
         self._pending.clear()
@@ -81,6 +84,17 @@ class MemoryLine(Line):
         if not self._pending:
             self._finish_sent()
             self._user.dte_drained()
+
+    def begin_break(self) -> None:
+        """The DTE sends a break, behind what it has sent."""
+        if self.paused:
+            self._unread.append(None)
+        else:
+            self.break_received()
+
+    def set_rts(self, on: bool) -> None:
+        """The DTE turns RTS on or off."""
+        self.rts_changed(on)
 
     def change_rate(self, rate: int) -> None:
         """The DTE sets another speed, in bit/s."""
@@ -139,6 +153,19 @@ class MemoryLine(Line):
             self.circuits[circuit] = on
             self.history.append((circuit, on))
 
+    def send_break(self, seconds: float) -> None:
+        if self._dtr:
+            self.history.append(("break", seconds))
+
+    def set_flow(self, flow: FlowControl) -> None:
+        self.flow = flow
+
+    def discard(self) -> None:
+        if self._pending:
+            self._pending.clear()
+            self._finish_sent()
+            self._user.dte_drained()
+
     def call_active(self, active: bool) -> None:
         self.in_call = active
 
@@ -172,7 +199,13 @@ class MemoryLine(Line):
 
     def _flush_unread(self) -> None:
         while self._unread and not (self.paused or self.stopped):
-            self._user.dte_received(self._unread.pop(0))
+            self._tell(self._unread.pop(0))
+
+    def _tell(self, data: bytes | None) -> None:
+        if data is None:
+            self.break_received()
+        else:
+            self._user.dte_received(data)
 
     def _finish_sent(self) -> None:
         done, self._when_sent = self._when_sent, None

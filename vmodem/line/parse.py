@@ -36,9 +36,10 @@ class Kind:
 
     module: str
     class_name: str
-    #: The part that is written without its key, first.
+    #: The part that is written without its key, first, and one that follows it so.
     first: str = ""
     options: Mapping[str, Option] = field(default_factory=dict)
+    second: str = ""
 
 
 def _text(value: str) -> str:
@@ -61,11 +62,26 @@ def _port(value: str) -> int:
     return port
 
 
+def _remote_port(value: str) -> int:
+    port = _port(value)
+    if not port:
+        raise ValueError
+    return port
+
+
+def _ip232_port(value: str) -> int:
+    return _port(value or "25232")  # where emulators of that family look for a modem
+
+
 def _positive(value: str) -> int:
     number = int(value)
     if number <= 0:
         raise ValueError
     return number
+
+
+def _speed(value: str) -> int | None:
+    return None if value.lower() == "auto" else _positive(value)
 
 
 def _yes_no(value: str) -> bool:
@@ -106,6 +122,21 @@ def _bits(value: str) -> int:
     return {"5": 5, "6": 6, "7": 7, "8": 8}[value]
 
 
+_PORT: Final = Option(_port, "a port number from 0 to 65535")
+_INTERFACE: Final = Option(_text, "an address of this machine, as 127.0.0.1")
+#: How a serial port is set and which of its pins stand for what.
+_SERIAL: Final = {
+    "speed": Option(_positive, "a speed in bit/s, as 9600"),
+    "bits": Option(_bits, "5, 6, 7 or 8"),
+    "parity": Option(_parity, "N, E, O, M or S"),
+    "stop": Option(_stop_bits, "1, 1.5 or 2"),
+    "flow": _choice("none", "rtscts", "xonxoff", "dsrdtr"),
+    "wiring": _choice("null-modem", "modem"),
+    "dtr": _choice("dcd", "dsr", "ri", "on", argument="dtr_carries"),
+    "rts": _choice("flow", "dcd", "ri", "on", argument="rts_carries"),
+    "dtr-in": _choice("dsr", "cd", "cts", "on", argument="dtr_in"),
+    "invert": Option(_circuits, "names out of dtr, rts, dsr, cd and cts with commas between"),
+}
 _MODE: Final = Option(_mode, "permission bits in octal, as 0660")
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -126,16 +157,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "device",
         {
             "device": Option(_text, "the path of a serial port, as /dev/ttyS0"),
-            "speed": Option(_positive, "a speed in bit/s, as 9600"),
-            "bits": Option(_bits, "5, 6, 7 or 8"),
-            "parity": Option(_parity, "N, E, O, M or S"),
-            "stop": Option(_stop_bits, "1, 1.5 or 2"),
-            "flow": _choice("none", "rtscts", "xonxoff", "dsrdtr"),
-            "wiring": _choice("null-modem", "modem"),
-            "dtr": _choice("dcd", "dsr", "ri", "on", argument="dtr_carries"),
-            "rts": _choice("flow", "dcd", "ri", "on", argument="rts_carries"),
-            "dtr-in": _choice("dsr", "cd", "cts", "on", argument="dtr_in"),
-            "invert": Option(_circuits, "names out of dtr, rts, dsr, cd and cts with commas between"),
+            **_SERIAL,
+            "speed": Option(_speed, "a speed in bit/s, as 9600, or auto", choices=("auto",)),
             "exclusive": Option(_yes_no, "yes or no"),
         },
     ),
@@ -144,8 +167,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "TcpLine",
         "port",
         {
-            "port": Option(_port, "a port number from 0 to 65535"),
-            "interface": Option(_text, "an address of this machine, as 127.0.0.1"),
+            "port": _PORT,
+            "interface": _INTERFACE,
         },
     ),
     "unix": Kind(
@@ -158,6 +181,35 @@ KINDS: Final[Mapping[str, Kind]] = {
         },
     ),
     "stdio": Kind("vmodem.line.stdio", "StdioLine"),
+    "ip232": Kind(
+        "vmodem.line.ip232",
+        "Ip232Line",
+        "port",
+        {
+            "port": Option(_ip232_port, "a port number from 0 to 65535, or nothing for 25232"),
+            "interface": _INTERFACE,
+        },
+    ),
+    "rfc2217": Kind(
+        "vmodem.line.rfc2217",
+        "Rfc2217Line",
+        "port",
+        {
+            "port": _PORT,
+            "interface": _INTERFACE,
+        },
+    ),
+    "remote": Kind(
+        "vmodem.line.remote",
+        "RemoteLine",
+        "host",
+        {
+            "host": Option(_text, "the name or address of an access server"),
+            "port": Option(_remote_port, "a port number from 1 to 65535"),
+            **_SERIAL,
+        },
+        second="port",
+    ),
 }
 
 
@@ -181,12 +233,13 @@ def make_line(reactor: Any, text: str) -> Line:
         if key is None:
             if value == "" and place == len(parts) - 1 and not (kind.first and not values):
                 continue  # a last colon, as in "stdio:"
-            if place or not kind.first:
+            names = (kind.first, kind.second)[place : place + 1]
+            if not names or not names[0]:
                 raise LineError(
                     f"LINE {text!r}: {value!r} has no key; key=value was expected"
                     f"{_nearest(value, kind.options)} (write \\: for a colon that is part of a value)."
                 )
-            key = kind.first
+            key = names[0]
         option = kind.options.get(key)
         if option is None:
             known = f"{name} knows {', '.join(kind.options)}" if kind.options else f"{name} knows none"
@@ -198,10 +251,9 @@ def make_line(reactor: Any, text: str) -> Line:
         if argument in values:
             raise LineError(f"LINE {text!r}: {key} is given twice; once was expected.")
         values[argument] = _converted(text, key, value, option)
-    if kind.first and kind.first not in values:
-        raise LineError(
-            f"LINE {text!r}: {kind.first} is missing; {kind.options[kind.first].expected} was expected."
-        )
+    for name in (kind.first, kind.second):
+        if name and name not in values:
+            raise LineError(f"LINE {text!r}: {name} is missing; {kind.options[name].expected} was expected.")
     line: Line = getattr(importlib.import_module(kind.module), kind.class_name)(
         reactor, description=text, **values
     )

@@ -21,11 +21,12 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vmodem.line.base import Line, LineError, LineUser
+from vmodem.line.base import LineError, LineUser
 from vmodem.line.inotify import OPENED, Inotify, shared_inotify
 from vmodem.line.link import Link
 from vmodem.line.poller import shared_poller
 from vmodem.line.rate import TtySettings, rate_of, settings_of
+from vmodem.line.streamed import StreamedLine
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 
 #: How often a call's line is looked at for B0, and for a closing while reading is paused, in seconds.
@@ -52,14 +53,13 @@ def _discard(data: bytes) -> None:
     """Nobody has the slave open; written bytes would wait there for the next who opens it."""
 
 
-class PtyLine(Line):
+class PtyLine(StreamedLine):
     """``pty:LINK``: a pseudo-terminal whose slave can be found under the name LINK.
 
     ``owner`` and ``group`` are names or numbers, ``mode`` the permission bits; they apply to the slave.
     """
 
     _log = Logger()
-    data_received: Callable[[bytes], None]
 
     def __init__(
         self,
@@ -120,13 +120,10 @@ class PtyLine(Line):
             self._finish_stop()
         else:
             shared_poller(self._reactor, CALL_POLL_S).remove(self._poll)
+            self._let_go()
             self._stream.start(self)
             self._timer = self._reactor.callLater(LAST_WORDS_S, self._finish_stop)
         return stopped
-
-    @property
-    def backlog(self) -> int:
-        return 0 if self._stream is None else self._stream.backlog
 
     @property
     def attached(self) -> bool:
@@ -150,16 +147,6 @@ class PtyLine(Line):
     def slave_name(self) -> str:
         """The path of the slave (``/dev/pts/N``)."""
         return self._slave_name
-
-    def pause(self) -> None:
-        self._paused = True
-        if self._stream is not None:
-            self._stream.pause()
-
-    def resume(self) -> None:
-        self._paused = False
-        if self._stream is not None:
-            self._stream.resume()
 
     def call_active(self, active: bool) -> None:
         self._in_call = active
@@ -261,9 +248,7 @@ class PtyLine(Line):
         self.write = stream.write
         self._set_dtr(not self._at_b0())
         if self._stream is stream and self._stopped is None:
-            stream.start(self)
-            if self._paused:
-                stream.pause()
+            self._begin(stream)
             self._update_polling()
 
     def _dte_changed(self, stream: FdStream) -> None:
@@ -277,7 +262,7 @@ class PtyLine(Line):
             self._dte_left()
 
     def _dte_left(self) -> None:
-        stream, self._stream = self._stream, None
+        stream = self._end()
         if stream is None:
             return
         stream.abort()
@@ -427,9 +412,9 @@ class PtyLine(Line):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
-        if self._stream is not None:
-            self._stream.abort()
-            self._stream = None
+        stream = self._end()
+        if stream is not None:
+            stream.abort()
         self._close_pair()
         if self._stopped is not None and not self._stopped.called:
             self._stopped.callback(None)

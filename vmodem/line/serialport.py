@@ -1,26 +1,13 @@
 """A line on a real serial port, with the DTE at the other end of a cable.
 
-The port of the computer we run on is wired as a DTE, too, and we are to be a DCE: we have two outputs (DTR,
-RTS) for the circuits a modem drives, and read the other side's DTR from one of our inputs.  ``wiring`` names
-the usual ways.
-
-``null-modem``: our DTR carries DCD (and DSR, which the cable ties to it), our RTS carries flow control (CTS),
-their DTR is read from our DSR.  For a full null modem cable.
-
-``modem``: our DTR carries DSR, our RTS carries DCD, their DTR is read from our DSR.  For a cable or adapter
-that ties our DTR to their DSR and our RTS to their DCD.
-
-``dtr``, ``rts`` and ``dtr-in`` change single places of that; ``invert`` names lines whose sense is
-turned round.  A device that has no such lines counts as one whose DTE is always there; so does a DTE whose
-DTR was never seen on since the start (a cable of three wires).
+The port of the computer we run on is wired as a DTE, too: :mod:`vmodem.line.wiring` says which of its pins
+stands for what.  A device that has no such lines counts as one whose DTE is always there.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-import struct
 import termios
 from collections.abc import Callable, Collection
 from typing import Any, Final
@@ -29,27 +16,28 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from vmodem.line import circuits
-from vmodem.line.base import Circuit, Line, LineError, LineUser
+from vmodem.line.autobaud import Frame
+from vmodem.line.base import Circuit, FlowControl, Line, LineError, LineUser
+from vmodem.line.breaks import SENT_POLL_S, BreakSender, BreakWatch, all_sent, count_breaks
 from vmodem.line.circuits import ModemLines
 from vmodem.line.device import Port, explain
+from vmodem.line.following import RateFollower, framing_errors
 from vmodem.line.poller import shared_poller
+from vmodem.line.portflow import PortFlow
+from vmodem.line.wiring import Wiring
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 
+#: Where following the DTE's speed begins, in bit/s.
+FIRST_RATE: Final = 9600
 #: How often circuits are read, in seconds: a drop of 50 ms must be seen and measured.
 CIRCUIT_POLL_S: Final = 0.01
 #: How often a device without circuits is looked at in a paused call, in seconds.
 CALL_POLL_S: Final = 0.05
-#: How often an emptying transmitter is looked at, in seconds.
-SENT_POLL_S: Final = 0.005
 #: Waits between attempts to open a missing device, in seconds; the last one repeats.
 RETRY_S: Final = (0.25, 0.5, 1.0)
 #: How long written bytes may take to leave when the line is stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
 
-_WIRING: Final = {"null-modem": ("dcd", "flow"), "modem": ("dsr", "dcd")}
-_OUTPUTS: Final = {"dcd": Circuit.DCD, "dsr": Circuit.DSR, "ri": Circuit.RI, "flow": Circuit.CTS}
-_INPUTS: Final = {"dsr": circuits.DSR, "cd": circuits.CD, "cts": circuits.CTS}
-_LINES: Final = {"dtr": circuits.DTR, "rts": circuits.RTS, **_INPUTS}
 _UNPLUGGED: Final = Ending(Cause.DEVICE, "hung up")
 
 
@@ -58,7 +46,8 @@ def _discard(data: bytes) -> None:
 
 
 class SerialLine(Line):
-    """``serial:DEVICE``.  ``speed`` in bit/s; the other arguments are those of the LINE string.
+    """``serial:DEVICE``.  ``speed`` in bit/s, None to follow the DTE's; the other arguments are those of the
+    LINE string.
 
     Raises :class:`LineError` for settings that exclude each other.
     """
@@ -72,11 +61,11 @@ class SerialLine(Line):
         reactor: Any,
         device: str,
         *,
-        speed: int = 9600,
+        speed: int | None = 9600,
         bits: int = 8,
         parity: str = "N",
         stop: float = 1,
-        flow: str = "none",
+        flow: str | None = None,
         wiring: str = "null-modem",
         dtr_carries: str | None = None,
         rts_carries: str | None = None,
@@ -85,22 +74,28 @@ class SerialLine(Line):
         exclusive: bool = True,
         description: str = "",
         modem_lines: Callable[[int], ModemLines] = ModemLines,
+        count_errors: Callable[[int], int | None] = framing_errors,
+        breaks: Callable[[int], int | None] = count_breaks,
     ) -> None:
         self.description = description or f"serial:{device}"
         self.write = _discard
         self._reactor = reactor
         self._device = device
-        self._speed = speed
-        self._flow = flow
+        self._speed = speed or FIRST_RATE
+        self._flow = flow or "none"
         self._make_lines = modem_lines
-        dtr, rts = _WIRING[wiring]
-        self._carried = {circuits.DTR: dtr_carries or dtr, circuits.RTS: rts_carries or rts}
-        self._dtr_in = dtr_in or ("on" if flow == "dsrdtr" else "dsr")
-        self._check_circuits(dtr_carries)
-        self._inverted = sum(_LINES[name] for name in invert)
-        self._driven = {Circuit.CTS: True, Circuit.DSR: True, Circuit.DCD: False, Circuit.RI: False}
+        self._count_breaks = breaks
+        self._wiring = Wiring(
+            self.description,
+            wiring=wiring,
+            flow=self._flow,
+            dtr_carries=dtr_carries,
+            rts_carries=rts_carries,
+            dtr_in=dtr_in,
+            invert=invert,
+        )
         self._port = Port(
-            baudrate=speed,
+            baudrate=self._speed,
             bytesize=bits,
             parity=parity,
             stopbits=stop,
@@ -108,11 +103,29 @@ class SerialLine(Line):
             xonxoff=flow == "xonxoff",
             exclusive=exclusive or None,
         )
+        self._follower: RateFollower | None = None
+        if speed is None:
+            if bits < 7:
+                raise LineError(
+                    f"LINE {self.description!r}: speed=auto needs whole letters; bits=7 or 8 was expected."
+                )
+            self._follower = RateFollower(
+                reactor,
+                self._port,
+                self.description,
+                self._heard,
+                frame=Frame(bits, parity),
+                count_errors=count_errors,
+            )
+        self._port_flow = PortFlow(self._port, self._wiring, pinned=flow is not None)
+        self._break_watch: BreakWatch | None = None
+        self._break_sender: BreakSender | None = None
+        self._rts: bool | None = None  # the DTE's, once it was seen on
         self._lines: ModemLines | None = None
         self._stream: FdStream | None = None
         self._held: bytearray | None = None
+        self._holding: set[str] = set()  # why
         self._dtr = False
-        self._dtr_seen = False
         self._paused = False
         self._in_call = False
         self._attempt = 0
@@ -120,22 +133,6 @@ class SerialLine(Line):
         self._timer: Any = None
         self._when_sent: Callable[[], None] | None = None
         self._stopped: Deferred[None] | None = None
-
-    def _check_circuits(self, dtr_carries: str | None) -> None:
-        where = f"LINE {self.description!r}"
-        if self._flow == "rtscts" and self._carried[circuits.RTS] != "flow":
-            raise LineError(
-                f"{where}: flow=rtscts needs RTS, which is to carry {self._carried[circuits.RTS]}; "
-                "rts=flow or another flow was expected."
-            )
-        if self._flow == "rtscts" and self._dtr_in == "cts":
-            raise LineError(f"{where}: flow=rtscts needs CTS; dtr-in=dsr, cd or on was expected.")
-        if self._flow == "dsrdtr":
-            if self._dtr_in == "dsr":
-                raise LineError(f"{where}: flow=dsrdtr needs DSR; dtr-in=cd, cts or on was expected.")
-            if dtr_carries is not None:
-                raise LineError(f"{where}: flow=dsrdtr needs DTR; no dtr={dtr_carries} was expected.")
-            self._carried[circuits.DTR] = "flow"
 
     # -- the contract --------------------------------------------------------------------------------------
 
@@ -145,7 +142,7 @@ class SerialLine(Line):
         Raises :class:`LineError` for a device that may not be opened or is no serial port.
         """
         self._user = user
-        self.data_received = user.dte_received
+        self.data_received = self._reader()
         self._open(first=True)
 
     def stop(self) -> Deferred[None]:
@@ -154,8 +151,11 @@ class SerialLine(Line):
         stopped = self._stopped = Deferred()
         self.data_received = NOBODY.data_received
         self.write = _discard
+        if self._follower is not None:
+            self._follower.closed()
         self._cancel_timer()
         self._stop_polling()
+        self._stop_break()
         self._finish_sent()
         stream = self._stream
         if stream is None:
@@ -175,7 +175,13 @@ class SerialLine(Line):
 
     @property
     def rate(self) -> int:
-        return self._speed
+        return self._speed if self._follower is None else self._follower.rate
+
+    def fix_rate(self, rate: int | None) -> None:
+        """Stay at ``rate`` from when everything written has left, None: follow the DTE again; no effect where
+        the LINE says the speed."""
+        if self._follower is not None:
+            self._follower.fix(rate)
 
     def pause(self) -> None:
         self._paused = True
@@ -190,12 +196,42 @@ class SerialLine(Line):
             self._flow_changed()
 
     def set_circuit(self, circuit: Circuit, on: bool) -> None:
-        if self._driven[circuit] is not on:
-            self._driven[circuit] = on
+        if self._wiring.drive(circuit, on):
             self._drive()
+
+    def set_flow(self, flow: FlowControl) -> None:
+        if self._stopped is not None:
+            return
+        self._port_flow.ask(flow)
+        self._drive()
+        reader = self._reader()
+        if reader != self.data_received:
+            self.data_received = reader
+            if self._stream is not None:
+                self._stream.start(self)
+                if self._paused:
+                    self._stream.pause()
+
+    def send_break(self, seconds: float) -> None:
+        if self._break_sender is not None:
+            self._break_sender.begin(seconds)
+
+    def discard(self) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        stream.discard_pending()
+        if self._held is not None:
+            self._held.clear()
+        self._flush(stream)
+        self._finish_sent()
+        if self._held is None:
+            self.write_drained()
 
     def call_active(self, active: bool) -> None:
         self._in_call = active
+        if self._follower is not None:
+            self._follower.call_active(active)
         self._update_call_polling()
 
     def when_sent(self, done: Callable[[], None]) -> None:
@@ -226,6 +262,7 @@ class SerialLine(Line):
         try:
             port.dtr, port.rts = self._output(circuits.DTR), self._output(circuits.RTS)
             port.port = self._device
+            port.baudrate = self.rate
             port.open()
         except (OSError, ValueError, termios.error) as exc:
             port.close()
@@ -236,7 +273,10 @@ class SerialLine(Line):
             os.set_blocking(fd, False)
             self._lines = self._make_lines(fd)
             self._stream = stream = FdStream(self._reactor, fd, owner=port, peer=self._device)
-            self.write = stream.write
+            if self._follower is not None:
+                self._follower.opened(stream.write)
+            self.write = self._way_out(stream)
+            self._break_sender = BreakSender(self._reactor, fd, self._all_sent, self._hold_for_break)
             self._drive()
         except OSError as exc:
             self._lost(exc.strerror or str(exc))
@@ -246,7 +286,9 @@ class SerialLine(Line):
             self._user.line_found()
         self._attempt, self._reason = 0, ""
         self._held = None
-        if self._dtr_in != "on" or self._flow == "dsrdtr":
+        self._holding.clear()
+        if self._wiring.dtr_in != "on" or self._flow == "dsrdtr":
+            self._watch_breaks(fd)
             shared_poller(self._reactor, CIRCUIT_POLL_S).add(self._poll_circuits)
             self._poll_circuits()
         else:
@@ -256,6 +298,20 @@ class SerialLine(Line):
             if self._paused:
                 stream.pause()
             self._update_call_polling()
+
+    def _way_out(self, stream: FdStream) -> Callable[[bytes], None]:
+        """What writes to the stream."""
+        return stream.write if self._follower is None else self._follower.write
+
+    def _reader(self) -> Callable[[bytes], None]:
+        """What takes the stream's chunks."""
+        received = self._user.dte_received if self._follower is None else self._follower.received
+        return self._port_flow.reader(received)
+
+    def _heard(self, data: bytes) -> None:
+        """Received, and at the right rate."""
+        if self._stopped is None:
+            self._user.dte_received(data)
 
     def _cannot_open(self, exc: Exception, first: bool) -> None:
         reason, final = explain(self._device, exc)
@@ -278,8 +334,11 @@ class SerialLine(Line):
         if stream is None:
             return
         self.write = _discard
+        if self._follower is not None:
+            self._follower.closed()
         self._held = None
         self._lines = None
+        self._stop_break()
         self._stop_polling()
         stream.abort()
         if self._stopped is not None:
@@ -298,14 +357,17 @@ class SerialLine(Line):
         stream, self._stream = self._stream, None
         self._when_sent = None
         if stream is not None:
-            # A stopped flow would hold the closing up, for up to 30 s in the kernel.
-            try:
-                termios.tcflush(stream.fileno(), termios.TCOFLUSH)
-            except (OSError, termios.error) as exc:
-                self._log.debug("{line}: {reason}", line=self.description, reason=str(exc))
+            self._flush(stream)  # a stopped flow would hold the closing up, for up to 30 s in the kernel
             stream.abort()
         if self._stopped is not None and not self._stopped.called:
             self._stopped.callback(None)
+
+    def _flush(self, stream: FdStream) -> None:
+        """Forget what the kernel has not sent yet."""
+        try:
+            termios.tcflush(stream.fileno(), termios.TCOFLUSH)
+        except (OSError, termios.error) as exc:
+            self._log.debug("{line}: {reason}", line=self.description, reason=str(exc))
 
     def _cancel_timer(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -316,24 +378,21 @@ class SerialLine(Line):
 
     def _output(self, line: int) -> bool:
         """The level that one of our two outputs has to have."""
-        carried = self._carried[line]
-        on = carried == "on" or self._driven[_OUTPUTS[carried]]
-        if carried == "flow" and self._flow == "dsrdtr":
-            on = on and not self._paused
-        return on is not bool(self._inverted & line)
+        holds = self._flow == "dsrdtr" if line == circuits.DTR else self._port_flow.holds_by_rts
+        return self._wiring.output(line, not (holds and self._paused))
 
     def _drive(self) -> None:
         if self._lines is None:
             return
         try:
             self._lines.drive(circuits.DTR, self._output(circuits.DTR))
-            if self._flow != "rtscts":  # else the kernel drives RTS
+            if not self._port.rtscts:  # else the kernel drives RTS
                 self._lines.drive(circuits.RTS, self._output(circuits.RTS))
         except OSError as exc:
             self._log.debug("{line}: driving circuits: {reason}", line=self.description, reason=exc.strerror)
 
     def _flow_changed(self) -> None:
-        if self._flow == "dsrdtr":
+        if self._flow == "dsrdtr" or self._port_flow.holds_by_rts:
             self._drive()
         self._update_call_polling()
 
@@ -353,15 +412,46 @@ class SerialLine(Line):
             self._set_dtr(True)
             self._update_call_polling()
             return
-        state ^= self._inverted
         if self._flow == "dsrdtr":
-            self._hold(not state & circuits.DSR)
-        on = self._dtr_in == "on" or bool(state & _INPUTS[self._dtr_in])
-        self._dtr_seen = self._dtr_seen or on
-        self._set_dtr(on or not self._dtr_seen)
+            self._hold("dsr", not self._wiring.input(state, circuits.DSR))
+        if self._wiring.rts_in:
+            self._see_rts(self._wiring.input(state, circuits.CTS))
+        self._set_dtr(self._wiring.dtr(state))
+        if self._break_watch is not None and self._break_watch.came():
+            self.break_received()
 
-    def _hold(self, stop: bool) -> None:
-        """flow=dsrdtr: the DTE takes nothing while its DTR is off."""
+    def _see_rts(self, on: bool) -> None:
+        """One that was never on since the start may be no wire at all."""
+        if on:
+            self._port_flow.rts_seen()
+        if on is not self._rts and (on or self._rts is not None):
+            self._rts = on
+            self.rts_changed(on)
+
+    def _watch_breaks(self, fd: int) -> None:
+        """At a speed that is not known a break means another one."""
+        watch = BreakWatch(fd, self._count_breaks) if self._follower is None else None
+        self._break_watch = watch if watch is not None and watch.counted else None
+        if self._break_watch is not None:
+            self._port.ignore_breaks()
+
+    def _hold_for_break(self, on: bool) -> None:
+        self._hold("break", on)
+        if not on:
+            self._poll_sent()
+
+    def _stop_break(self) -> None:
+        sender, self._break_sender = self._break_sender, None
+        if sender is not None:
+            sender.stop()
+
+    def _hold(self, why: str, stop: bool) -> None:
+        """Keep what is written: flow=dsrdtr while the DTE's DTR is off, or a break that goes before it."""
+        if stop:
+            self._holding.add(why)
+        else:
+            self._holding.discard(why)
+        stop = bool(self._holding)
         stream = self._stream
         if stream is None or stop == (self._held is not None):
             return
@@ -371,8 +461,8 @@ class SerialLine(Line):
             self._user.dte_blocked()
         else:
             held, self._held = bytes(self._held or b""), None
-            self.write = stream.write
-            stream.write(held)
+            self.write = self._way_out(stream)
+            self.write(held)
             if not stream.backlog:
                 self._user.dte_drained()
 
@@ -383,6 +473,11 @@ class SerialLine(Line):
     def _set_dtr(self, on: bool) -> None:
         if on != self._dtr:
             self._dtr = on
+            if not on:
+                self._port_flow.dte_left()
+                self._drive()
+            if on and self._follower is not None:
+                self._follower.dtr_rose()
             self._user.dtr_changed(on)
 
     # -- polling -------------------------------------------------------------------------------------------
@@ -405,17 +500,14 @@ class SerialLine(Line):
             stream.finish(_UNPLUGGED)
 
     def _poll_sent(self) -> None:
+        breaking = self._break_sender is not None and self._break_sender.active
+        if not (self.backlog or breaking) and self._all_sent():
+            self._finish_sent()
+
+    def _all_sent(self) -> bool:
+        """Whether the stream and the transmitter are empty."""
         stream = self._stream
-        if stream is not None:
-            if self.backlog:
-                return
-            try:
-                waiting = fcntl.ioctl(stream.fileno(), termios.TIOCOUTQ, bytes(4))
-            except OSError:
-                waiting = bytes(4)  # it cannot tell, or is gone
-            if any(struct.unpack("i", waiting)):
-                return
-        self._finish_sent()
+        return stream is None or (not stream.backlog and all_sent(stream.fileno()))
 
     def _finish_sent(self) -> None:
         shared_poller(self._reactor, SENT_POLL_S).remove(self._poll_sent)

@@ -12,8 +12,9 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vmodem.line.base import Line, LineUser
+from vmodem.line.base import LineUser
 from vmodem.line.rate import rate_of
+from vmodem.line.streamed import StreamedLine
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 
 #: How long written bytes may take to leave when the line is stopped, in seconds.
@@ -82,13 +83,11 @@ class _Way:
                 os.set_blocking(self._shared, True)
 
 
-class StdioLine(Line):
+class StdioLine(StreamedLine):
     """``stdio:``.  The DTE is there until the end of input; a terminal is as it was before once the line
     stops."""
 
     _log = Logger()
-    #: Arriving chunks go straight to the user.
-    data_received: Callable[[bytes], None]
 
     def __init__(self, reactor: Any, *, description: str = "stdio:") -> None:
         self.description = description
@@ -115,7 +114,7 @@ class StdioLine(Line):
         )
         self.write = stream.write
         user.dtr_changed(True)
-        stream.start(self)
+        self._begin(stream)
 
     def close(self) -> None:
         """What the stream does instead of closing the standard descriptors."""
@@ -127,16 +126,13 @@ class StdioLine(Line):
         self.write = _discard
         self.data_received = NOBODY.data_received
         self._finish_sent()
+        self._let_go()
         if self._stream is None or not self._stream.backlog:
             self._finish_stop()
         else:
             self._stream.start(self)
             self._timer = self._reactor.callLater(LAST_WORDS_S, self._finish_stop)
         return stopped
-
-    @property
-    def backlog(self) -> int:
-        return 0 if self._stream is None else self._stream.backlog
 
     @property
     def rate(self) -> int:
@@ -147,14 +143,6 @@ class StdioLine(Line):
             return rate_of(_STDIN)
         except (OSError, termios.error):
             return 0
-
-    def pause(self) -> None:
-        if self._stream is not None:
-            self._stream.pause()
-
-    def resume(self) -> None:
-        if self._stream is not None:
-            self._stream.resume()
 
     def when_sent(self, done: Callable[[], None]) -> None:
         self._when_sent = done
@@ -190,9 +178,9 @@ class StdioLine(Line):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
-        if self._stream is not None:
-            self._stream.abort()
-            self._stream = None
+        stream = self._end()
+        if stream is not None:
+            stream.abort()
         atexit.unregister(self._restore)
         self._restore()
         if self._stopped is not None and not self._stopped.called:

@@ -16,8 +16,9 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vmodem.line.base import Line, LineError, LineUser
+from vmodem.line.base import LineError, LineUser
 from vmodem.line.poller import shared_poller
+from vmodem.line.streamed import StreamedLine
 from vmodem.net.accept import Acceptor
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 
@@ -38,12 +39,10 @@ def _discard(data: bytes) -> None:
     """No client is there."""
 
 
-class SocketLine(Line):
+class SocketLine(StreamedLine):
     """What lines on TCP and Unix sockets have in common."""
 
     _log = Logger()
-    #: Arriving chunks go straight to the user.
-    data_received: Callable[[bytes], None]
 
     def __init__(self, reactor: Any, description: str) -> None:
         self.description = description
@@ -95,15 +94,12 @@ class SocketLine(Line):
         if stream is None:
             stopped.callback(None)
             return stopped
+        self._let_go()
         self._update_polling()
         stream.close(LAST_WORDS_S)
         if self._stream is not None:  # it waits for the client
             self._timer = self._reactor.callLater(LAST_WORDS_S, stream.abort)
         return stopped
-
-    @property
-    def backlog(self) -> int:
-        return 0 if self._stream is None else self._stream.backlog
 
     @property
     def attached(self) -> bool:
@@ -114,16 +110,12 @@ class SocketLine(Line):
         return 0
 
     def pause(self) -> None:
-        self._paused = True
-        if self._stream is not None:
-            self._stream.pause()
-            self._update_polling()
+        super().pause()
+        self._update_polling()
 
     def resume(self) -> None:
-        self._paused = False
-        if self._stream is not None:
-            self._stream.resume()
-            self._update_polling()
+        super().resume()
+        self._update_polling()
 
     def call_active(self, active: bool) -> None:
         self._in_call = active
@@ -155,9 +147,7 @@ class SocketLine(Line):
         self.write = stream.write
         self._user.dtr_changed(True)
         if self._stream is stream and self._stopped is None:
-            stream.start(self)
-            if self._paused:
-                stream.pause()
+            self._begin(stream)
             self._update_polling()
 
     def write_blocked(self) -> None:
@@ -171,7 +161,7 @@ class SocketLine(Line):
 
     def stream_ended(self, ending: Ending) -> None:
         """The client is gone, or sends no more, which is the same: the place is free for the next one."""
-        stream, self._stream = self._stream, None
+        stream = self._end()
         if ending.cause not in (Cause.FINISHED, Cause.RESET):
             self._log.info("{line}: client lost: {reason}", line=self.description, reason=ending.detail)
         self.write = _discard
@@ -186,7 +176,7 @@ class SocketLine(Line):
         """A client's socket is closed."""
         self._leaving.discard(stream)
         if self._stream is stream:
-            self._stream = None
+            self._end()
             if self._timer is not None and self._timer.active():
                 self._timer.cancel()
             self._timer = None

@@ -70,20 +70,41 @@ class Wiring:
                 raise LineError(f"{where}: flow=dsrdtr needs DTR; no dtr={dtr_carries} was expected.")
             self._carried[circuits.DTR] = "flow"
 
+    @property
+    def flow_by_rts(self) -> bool:
+        """Whether our RTS is there to hold the DTE up."""
+        return self._carried[circuits.RTS] == "flow"
+
+    @property
+    def flow_by_kernel(self) -> bool:
+        """Whether RTS and CTS are as the kernel's own flow control needs them."""
+        turned = self._inverted & (circuits.RTS | circuits.CTS)
+        return self.flow_by_rts and not turned and self.dtr_in not in ("cts", "on")
+
+    @property
+    def rts_in(self) -> bool:
+        """Whether our CTS is there to read the DTE's RTS from."""
+        return self.dtr_in != "cts"
+
     def drive(self, circuit: Circuit, on: bool) -> bool:
         """The modem wants a circuit so; whether that is a change."""
         changed = self._driven[circuit] is not on
         self._driven[circuit] = on
         return changed
 
-    def output(self, line: int) -> bool:
-        """The level that one of our two outputs has to have."""
+    def output(self, line: int, takes: bool = True) -> bool:
+        """The level that one of our two outputs has to have.  ``takes`` is False to hold the DTE up, where
+        that output is flow control's."""
         carried = self._carried[line]
         on = carried == "on" or self._driven[_OUTPUTS[carried]]
-        return on is not bool(self._inverted & line)
+        return (on and takes) is not bool(self._inverted & line)
+
+    def input(self, inputs: int, line: int) -> bool:
+        """Whether one of our inputs is on, with all of them as they are (a sum of those in ``circuits``)."""
+        return bool((inputs ^ self._inverted) & line)
 
     def dtr(self, inputs: int) -> bool:
-        """Whether the DTE's DTR is on, with our inputs as they are (a sum of those in ``circuits``)."""
-        on = self.dtr_in == "on" or bool((inputs ^ self._inverted) & _INPUTS[self.dtr_in])
+        """Whether the DTE's DTR is on, with all inputs as they are."""
+        on = self.dtr_in == "on" or self.input(inputs, _INPUTS[self.dtr_in])
         self._dtr_seen = self._dtr_seen or on
         return on or not self._dtr_seen

@@ -15,13 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from twisted.logger import Logger
 
 from atparser import (
     Action,
     Answer,
+    BreakDte,
     CallFailure,
     CallLoss,
     Deliver,
@@ -33,13 +34,17 @@ from atparser import (
     Refusal,
     Refuse,
     ResumeCall,
+    SendBreak,
     SendCall,
     SendDte,
     SetCircuit,
+    SetFlow,
+    SetFraming,
+    SetRate,
     State,
     StoreProfile,
 )
-from vmodem.line.base import Circuit, Line
+from vmodem.line.base import Circuit, Flow, FlowControl, Line
 from vmodem.modem.record import CallRecord
 from vmodem.net.stream import Cause, Ending, Stream
 
@@ -49,6 +54,8 @@ WORDS_HIGH: Final = 16384
 WORDS_LIMIT: Final = 65536
 #: Commands are read in pieces of this size, in bytes: what one chunk makes the modem say is bounded by it.
 COMMANDS_SIZE: Final = 64
+#: No break is longer, in seconds.
+BREAK_LIMIT_S: Final = 1.0
 #: A timer found this late in seconds: look at what has arrived before time is judged.
 LATE: Final = 0.25
 
@@ -138,6 +145,8 @@ class Driver:
         """Power-up.  Raises :class:`atparser.InitError` or :class:`vmodem.line.base.LineError`."""
         now = self._clock()
         actions = [*self.modem.start(now, init), *self.modem.dtr_changed(False, now)]
+        self.line.break_received = self.break_received
+        self.line.rts_changed = self.rts_changed
         self.line.start(self)
         self._perform(actions)
 
@@ -194,6 +203,14 @@ class Driver:
         self._perform(self.modem.dtr_changed(on, self._clock()))
         self._read_on()
 
+    def rts_changed(self, on: bool) -> None:
+        self._perform(self.modem.rts_changed(on, self._clock()))
+
+    def break_received(self) -> None:
+        """The DTE began a break, behind what it has sent."""
+        if not self._unread:  # else it comes among commands that still wait, where it means nothing
+            self._perform(self.modem.break_received(self._clock()))
+
     def line_lost(self, reason: str) -> None:
         self.log.warn("{modem}: {line}: {reason}", modem=self.name, line=self.line.description, reason=reason)
         self._line_blocked = False
@@ -232,9 +249,17 @@ class Driver:
             self._perform(self.modem.caller_left(self._clock()))
             return
         if self._ended is None:
-            # Every byte of the call reaches the DTE before the carrier falls.
             self._ended = ending
-            self.line.when_sent(self._carrier_lost)
+            if self.modem.discards:
+                self.line.discard()
+                self._carrier_lost()
+            else:
+                # Every byte of the call reaches the DTE before the carrier falls.
+                self.line.when_sent(self._carrier_lost)
+
+    def call_break(self) -> None:
+        """The far end sent a break, behind what it has sent."""
+        self._perform(self.modem.call_break(self._clock()))
 
     def _carrier_lost(self) -> None:
         ending, self._ended = self._ended, None
@@ -282,6 +307,7 @@ class Driver:
 
     def _take_call(self, stream: Stream, record: CallRecord) -> None:
         self._call = stream
+        stream.break_received = self.call_break
         self._record = record
         self._sent = self._received = 0
         self._ended = None
@@ -340,6 +366,16 @@ class Driver:
                     self._call.write(data)
             case SetCircuit(circuit, on):
                 self.line.set_circuit(Circuit(circuit.value), on)
+            case SetFlow():
+                self.line.set_flow(_flow_control(action))
+            case BreakDte(seconds):
+                self.line.send_break(min(seconds, BREAK_LIMIT_S))
+            case SendBreak(seconds, expedited, discard):
+                self._send_break(seconds, expedited, discard)
+            case SetRate(rate):
+                self.line.fix_rate(rate or None)
+            case SetFraming(data_bits, parity, stop_bits):
+                self.line.set_framing(data_bits, parity, stop_bits)
             case Originate(dial):
                 self._originate(dial)
             case Answer():
@@ -360,6 +396,18 @@ class Driver:
                 self._hold()
             case StoreProfile(snapshot):
                 self._perform(self.modem.stored(self._store(snapshot), self._clock()))
+            case _:
+                _assert_never(action)
+
+    def _send_break(self, seconds: float, expedited: bool, discard: bool) -> None:
+        call = self._call
+        if call is None:
+            return
+        if discard:
+            call.discard_pending()
+            self._call_blocked = False
+            self.line.discard()
+        call.send_break(min(seconds, BREAK_LIMIT_S), expedited)
 
     def _originate(self, dial: DialString) -> None:
         self._record = CallRecord(self.name, "out", dial.raw, "")
@@ -438,3 +486,19 @@ class Driver:
             return
         self._second_look = False
         self._perform(self.modem.expire(self._clock()))
+
+
+def _flow_control(action: SetFlow) -> FlowControl:
+    """The engine's words for flow control in the line's."""
+    return FlowControl(
+        Flow(action.dce_by_dte.value),
+        Flow(action.dte_by_dce.value),
+        action.xon,
+        action.xoff,
+        action.through,
+    )
+
+
+def _assert_never(action: NoReturn) -> NoReturn:
+    """The type checker names an action that has no case."""
+    raise AssertionError(f"no case for {action!r}")

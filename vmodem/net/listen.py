@@ -12,8 +12,6 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -21,8 +19,9 @@ from twisted.logger import Logger
 from .accept import Acceptor
 from .address import IPAddress, literal, printable
 from .endpoint import split_endpoint
+from .incoming import Accepted, Incoming, Peer
 from .options import tune
-from .stream import FdStream, Stream
+from .stream import FdStream
 
 BACKLOG: Final = 128
 #: Permissions of a Unix socket, unless told: its owner only.
@@ -37,36 +36,6 @@ _KEYS: Final = {
 
 class ListenError(Exception):
     """A listener that cannot be had; the text is one sentence naming the address and the remedy."""
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Who connected."""
-
-    #: For people; may hold anything, escape before showing.
-    printable: str
-    #: The address as a literal, IPv4-mapped ones as IPv4; "" on a Unix socket.
-    host: str = ""
-    port: int = 0
-
-
-#: What is done with a newcomer.
-Accepted = Callable[["Incoming"], None]
-
-
-@dataclass
-class Incoming:
-    """A connection just accepted, not yet read from."""
-
-    peer: Peer
-    listener: str
-    stream: Stream = field(init=False)
-    #: Called once when the stream's descriptor is closed.
-    closed: Callable[[], None] | None = None
-
-    def _closed(self) -> None:
-        if self.closed is not None:
-            self.closed()
 
 
 class Listener:

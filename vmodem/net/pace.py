@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from .stream import NOBODY, Cause, Ending, Stream, StreamUser
+from .stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
 
 #: Bits on a telephone line for each byte: start, eight of data, stop.
 BITS_PER_BYTE: Final = 10
@@ -37,6 +37,7 @@ class PacedStream:
     """
 
     _log = Logger()
+    break_received: Callable[[], None] = staticmethod(unheard)
 
     def __init__(self, reactor: Any, inner: Stream, rate: int) -> None:
         if rate <= 0:
@@ -47,9 +48,13 @@ class PacedStream:
         self._user: StreamUser = NOBODY
         self._out = _Lane(reactor, rate, inner.write, self._sent)
         self._in = _Lane(reactor, rate, self._deliver, self._delivered)
+        # Breaks that wait for the bytes of their lane to have gone.
+        self._break_out: float | None = None
+        self._break_in = False
         self._started = False
         self._inner_paused = False
         self._blocked = False  # what the user was told
+        inner.break_received = self._break_came
         self._ending: Ending | None = None
         self._told = False
         self._dead = False  # the far end takes nothing any more
@@ -74,6 +79,16 @@ class PacedStream:
     @property
     def backlog(self) -> int:
         return len(self._out.queue) + self._inner.backlog
+
+    def send_break(self, seconds: float, expedited: bool) -> None:
+        if self._out.queue and not expedited:
+            self._break_out = seconds
+        else:
+            self._inner.send_break(seconds, expedited)
+
+    def discard_pending(self) -> None:
+        self._inner.discard_pending()
+        self._out.clear()
 
     def pause(self) -> None:
         self._in.hold()
@@ -107,6 +122,12 @@ class PacedStream:
         if not (self._closing or self._ending is not None):
             self._in.put(data)
 
+    def _break_came(self) -> None:
+        if self._in.queue:
+            self._break_in = True
+        elif not self._closing:
+            self.break_received()
+
     def write_blocked(self) -> None:
         self._out.hold()
 
@@ -131,6 +152,9 @@ class PacedStream:
     def _sent(self) -> None:
         """Bytes left for the far end, or have to wait: tell the user, or finish a close."""
         waiting = len(self._out.queue)
+        if self._break_out is not None and not waiting:
+            seconds, self._break_out = self._break_out, None
+            self._inner.send_break(seconds, False)
         if self._closing:
             if not waiting:
                 self._close_inner()
@@ -154,6 +178,9 @@ class PacedStream:
     def _delivered(self) -> None:
         """Bytes were handed to the user, or have to wait: steer the inner stream, tell the end after them."""
         self._steer()
+        if self._break_in and not self._in.queue:
+            self._break_in = False
+            self.break_received()
         if self._ending is not None and not (self._told or self._in.queue or self._closing):
             self._told = True
             self._user.stream_ended(self._ending)
@@ -239,6 +266,12 @@ class _Lane:
             self.held = False
             self._budget.settle(self._reactor.seconds())
             self._changed()
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self.queue.clear()
+        self.held = False
+        self._changed()
 
     def stop(self) -> None:
         """Forget what waits, and take nothing any more."""

@@ -86,11 +86,18 @@ class StreamUser(Protocol):
         """No byte will come any more.  Told once, after the last chunk; the stream still wants a close()."""
 
 
+def unheard() -> None:
+    """Nobody wants to know."""
+
+
 class Stream(Protocol):
     """One end of a two-way byte stream."""
 
     #: Who is at the other end, for people; may hold anything, escape before showing.
     peer: str
+    #: Called when the far end sends a break.  Whoever wants to hear of it puts a callable here; streams that
+    #: have no way to carry one never call it.
+    break_received: Callable[[], None]
 
     def start(self, user: StreamUser) -> None:
         """Begin reading for ``user``; called again it hands the stream to another user."""
@@ -101,6 +108,13 @@ class Stream(Protocol):
     @property
     def backlog(self) -> int:
         """Bytes written but not yet taken."""
+
+    def send_break(self, seconds: float, expedited: bool) -> None:
+        """Send a break behind what is pending, or before it.  No effect where the stream has no way to carry
+        one: a raw connection has none."""
+
+    def discard_pending(self) -> None:
+        """Forget what was written but not yet taken, as far as it can be got hold of."""
 
     def pause(self) -> None:
         """Stop reading."""
@@ -145,6 +159,7 @@ class FdStream:
     """
 
     _log = Logger()
+    break_received: Callable[[], None] = staticmethod(unheard)
 
     def __init__(
         self,
@@ -264,6 +279,9 @@ class FdStream:
         if not (self._reading or self._ended or self._closed):
             self._reading = True
             self._reactor.addReader(self)
+
+    def send_break(self, seconds: float, expedited: bool) -> None:
+        """Bytes are all that goes through a descriptor."""
 
     def discard_pending(self) -> None:
         """Forget what was written but not yet taken: nobody is there to take it."""

@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .address import literal, printable
-from .listen import Accepted, Incoming, Peer
+from .incoming import Accepted, Incoming, Peer
 from .options import tune
-from .stream import LINGER_S, NOBODY, Cause, Ending, StreamUser
+from .stream import LINGER_S, NOBODY, Cause, Ending, StreamUser, unheard
 
 
 class TransportStream:
@@ -28,6 +28,8 @@ class TransportStream:
     ``backlog`` counts what was written since the transport last said "no more" and is 0 otherwise; up to 64
     KiB may then still be on their way, as in a socket's own buffer.
     """
+
+    break_received: Callable[[], None] = staticmethod(unheard)
 
     def __init__(self, reactor: Any, transport: Any, peer: str, on_closed: Callable[[], None]) -> None:
         self.peer = peer
@@ -62,6 +64,12 @@ class TransportStream:
     @property
     def backlog(self) -> int:
         return self._backlog
+
+    def send_break(self, seconds: float, expedited: bool) -> None:
+        """Bytes are all that goes through a transport."""
+
+    def discard_pending(self) -> None:
+        """A transport does not give back what it was given."""
 
     def pause(self) -> None:
         if not (self._ended or self._closed):

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line import circuits, serialport
+from vmodem.line import circuits
 from vmodem.line.base import Circuit, LineError
 from vmodem.line.circuits import CD, CTS, DSR, DTR, RTS, ModemLines
 from vmodem.line.device import explain
@@ -185,7 +185,7 @@ def test_when_sent_waits_for_the_transmitter(
             return waiting.to_bytes(4, "little")
         return real(fd, request, *args)
 
-    monkeypatch.setattr(serialport.fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
     done: list[str] = []
     line.when_sent(lambda: done.append("replaced"))
     line.when_sent(lambda: done.append("sent"))

@@ -32,7 +32,7 @@ store = Store()
 print("ready", flush=True)
 for turn in range(10**9):
     value = turn % 200
-    store.profiles[0] = {"commands": {}, "extended": {}, "registers": {"0": value, "7": value, "30": value}}
+    store.profiles[0] = {"commands": {}, "extended": {}, "settings": {}, "registers": {"0": value, "7": value, "30": value}}
     store.numbers = {slot: str(value) * 60 for slot in range(20)}
     assert state.store(store.snapshot())
 """
@@ -69,7 +69,7 @@ def told() -> Iterator[list[str]]:
 
 def _store(value: int = 3) -> Store:
     store = Store()
-    store.profiles[0] = {"commands": {"E": 0}, "extended": {}, "registers": {"0": value}}
+    store.profiles[0] = {"commands": {"E": 0}, "extended": {}, "settings": {}, "registers": {"0": value}}
     store.numbers[1] = "5551234"
     return store
 

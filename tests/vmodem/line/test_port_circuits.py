@@ -1,0 +1,362 @@
+"""A serial port under AT commands: flow control by the kernel, RTS, and breaks both ways."""
+
+from __future__ import annotations
+
+import os
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.helpers.reactors import Reactor
+from vmodem.line import breaks
+from vmodem.line.base import Circuit, Flow, FlowControl
+from vmodem.line.circuits import CD, CTS, DSR, RTS, ModemLines
+from vmodem.line.serialport import SerialLine
+
+from .conftest import User
+
+Begin = Callable[[Any], User]
+XON, XOFF = b"\x11", b"\x13"
+SOFT = FlowControl(Flow.XON_XOFF, Flow.XON_XOFF)
+PINS = FlowControl(Flow.CIRCUITS, Flow.CIRCUITS)
+NONE = FlowControl(Flow.NONE, Flow.NONE)
+
+
+class Cable:
+    """The other end of a port, with its pins."""
+
+    def __init__(self) -> None:
+        self.fd, port = os.openpty()
+        tty.setraw(port)
+        os.set_blocking(self.fd, False)
+        self.path = os.ttyname(port)
+        self._port = port
+        self.inputs = DSR | CD
+        self.outputs: dict[int, bool] = {}
+        self.breaks: int | None = 0
+
+    def __call__(self, fd: int) -> ModemLines:
+        return self  # type: ignore[return-value]
+
+    def read(self) -> int:
+        return self.inputs
+
+    def drive(self, line: int, on: bool) -> None:
+        self.outputs[line] = on
+
+    def take(self) -> bytes:
+        try:
+            return os.read(self.fd, 65536)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.close(self._port)
+
+    @property
+    def by_circuits(self) -> bool:
+        return bool(termios.tcgetattr(self._port)[2] & termios.CRTSCTS)
+
+    @property
+    def by_characters(self) -> tuple[bool, bool, bytes, bytes]:
+        """Obeyed, sent, XON, XOFF."""
+        settings = termios.tcgetattr(self._port)
+        return (
+            bool(settings[0] & termios.IXON),
+            bool(settings[0] & termios.IXOFF),
+            settings[6][termios.VSTART],
+            settings[6][termios.VSTOP],
+        )
+
+    def line(self, reactor: Reactor, **options: Any) -> SerialLine:
+        return SerialLine(reactor, self.path, modem_lines=self, breaks=lambda _: self.breaks, **options)
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    made = Cable()
+    yield made
+    made.close()
+
+
+# -- flow control ------------------------------------------------------------------------------------------
+
+
+def test_characters_are_the_kernels(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    assert cable.by_characters[:2] == (False, False)
+    line.set_flow(FlowControl(Flow.XON_XOFF, Flow.NONE, 1, 2))
+    assert cable.by_characters == (True, False, b"\1", b"\2")
+    line.set_flow(FlowControl(Flow.NONE, Flow.XON_XOFF, 1, 2))
+    assert cable.by_characters[:2] == (False, True)
+    line.set_flow(SOFT)
+    assert cable.by_characters == (True, True, XON, XOFF)
+    os.write(cable.fd, b"A" + XOFF + b"B")
+    reactor.until(lambda: user.data == b"AB")
+    line.write(b"waits")
+    reactor.run_for(0.03)
+    assert cable.take() == b""
+    os.write(cable.fd, XON)
+    reactor.until(lambda: cable.take() == b"waits")
+    line.set_flow(NONE)
+    assert cable.by_characters[:2] == (False, False)
+
+
+def test_a_change_of_speed_leaves_flow_control_alone(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    begin(line)
+    line.set_flow(SOFT)
+    line._port.change_rate(19200)
+    assert cable.by_characters == (True, True, XON, XOFF)
+
+
+def test_a_dte_that_leaves_stopped_does_not_stop_the_next(
+    reactor: Reactor, begin: Begin, cable: Cable
+) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    reactor.until(lambda: user.dtr)
+    line.set_flow(SOFT)
+    os.write(cable.fd, XOFF)
+    reactor.run_for(0.03)
+    cable.inputs = 0
+    reactor.until(lambda: not user.dtr)
+    line.write(b"for the next")
+    reactor.until(lambda: cable.take() == b"for the next")
+
+
+def test_characters_that_pass_through(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    line.set_flow(FlowControl(Flow.XON_XOFF, Flow.XON_XOFF, through=True))
+    assert cable.by_characters[:2] == (False, True)
+    os.write(cable.fd, b"A" + XOFF + b"B")
+    reactor.until(lambda: user.data == b"A" + XOFF + b"B")
+    line.write(b"waits")
+    reactor.run_for(0.03)
+    assert cable.take() == b""
+    line.pause()
+    line.set_flow(NONE)
+    line.set_flow(FlowControl(Flow.XON_XOFF, Flow.XON_XOFF, through=True))
+    os.write(cable.fd, XON + b"C")
+    reactor.run_for(0.03)
+    assert user.data == b"A" + XOFF + b"B"  # it is still paused
+    line.resume()
+    reactor.until(lambda: cable.take() == b"waits")
+    assert user.data == b"A" + XOFF + b"B" + XON + b"C"
+    line.set_flow(NONE)
+    os.write(cable.fd, XOFF)
+    line.write(b"free")
+    reactor.until(lambda: cable.take() == b"free")
+
+
+def test_circuits_are_obeyed_once_the_dte_has_shown_that_it_has_them(
+    reactor: Reactor, begin: Begin, cable: Cable
+) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    line.set_flow(PINS)
+    reactor.run_for(0.05)
+    assert not cable.by_circuits  # three wires, perhaps
+    cable.inputs |= CTS
+    reactor.until(lambda: cable.by_circuits)
+    cable.inputs &= ~CTS
+    reactor.run_for(0.05)
+    assert cable.by_circuits  # now that is flow control
+    line.set_flow(NONE)
+    assert not cable.by_circuits
+    line.set_flow(PINS)
+    assert cable.by_circuits
+    cable.inputs = 0
+    reactor.until(lambda: not user.dtr)
+    assert not cable.by_circuits
+
+
+def test_rts_holds_the_dte_up_where_the_kernel_does_not(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    begin(line)
+    line.pause()
+    assert cable.outputs[RTS]
+    line.set_flow(PINS)
+    assert not cable.outputs[RTS]
+    line.resume()
+    assert cable.outputs[RTS]
+    line.pause()
+    assert not cable.outputs[RTS]
+    line.set_flow(SOFT)
+    assert cable.outputs[RTS]
+
+
+@pytest.mark.parametrize("options", [{"invert": {"cts"}}, {"dtr_in": "cts"}, {"rts_carries": "dcd"}])
+def test_pins_that_the_kernel_cannot_use_so(
+    reactor: Reactor, begin: Begin, cable: Cable, options: dict[str, Any]
+) -> None:
+    line = cable.line(reactor, **options)
+    begin(line)
+    cable.inputs = DSR | CD | CTS
+    line.set_flow(PINS)
+    reactor.run_for(0.05)
+    assert not cable.by_circuits
+
+
+@pytest.mark.parametrize("flow", ["none", "rtscts", "xonxoff"])
+def test_what_the_line_says_stays(reactor: Reactor, begin: Begin, cable: Cable, flow: str) -> None:
+    line = cable.line(reactor, flow=flow)
+    begin(line)
+    cable.inputs |= CTS
+    before = (cable.by_circuits, cable.by_characters)
+    for other in (PINS, SOFT, NONE, FlowControl(Flow.XON_XOFF, Flow.NONE, through=True)):
+        line.set_flow(other)
+        reactor.run_for(0.03)
+        assert (cable.by_circuits, cable.by_characters) == before
+    assert before[0] is (flow == "rtscts")
+    assert before[1][0] is (flow == "xonxoff")
+
+
+def test_rts_is_told_once_it_was_seen_on(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    told: list[bool] = []
+    line.rts_changed = told.append
+    begin(line)
+    reactor.run_for(0.05)
+    assert told == []
+    for on in (True, False, True):
+        cable.inputs = DSR | CD | (CTS if on else 0)
+        reactor.until(lambda on=on: told[-1:] == [on])  # type: ignore[misc]
+    assert told == [True, False, True]
+
+
+# -- breaks ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sent(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What leaves the port: bytes, and the beginnings and ends of breaks."""
+    journal: list[Any] = []
+
+    def look() -> None:
+        if data := cable.take():
+            journal.append(data)
+
+    def set_break(fd: int, on: bool) -> None:
+        look()
+        journal.append(on)
+
+    monkeypatch.setattr(breaks, "set_break", set_break)
+    return journal
+
+
+def test_break_behind_what_was_written(reactor: Reactor, begin: Begin, cable: Cable, sent: list[Any]) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    line.write(b"before")
+    line.send_break(0.1)
+    line.write(b"after")
+    line.send_break(0.1)  # a part of the first
+    assert user.blocked
+    done: list[str] = []
+    line.when_sent(lambda: done.append("sent"))
+    assert sent == [b"before", True]
+    assert line.backlog == len(b"after")
+    reactor.run_for(0.05)
+    assert sent == [b"before", True]
+    assert done == []
+    reactor.until(lambda: len(sent) == 3)
+    assert sent == [b"before", True, False]
+    reactor.until(lambda: cable.take() == b"after")
+    assert not user.blocked
+    reactor.until(lambda: done == ["sent"])
+    assert reactor.run_for(0.1) <= 12  # circuits are read, nothing else goes on
+
+
+def test_break_waits_for_a_transmitter_that_is_not_empty(
+    reactor: Reactor, begin: Begin, cable: Cable, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vmodem.line import serialport
+
+    empty = False
+    monkeypatch.setattr(serialport, "all_sent", lambda fd: empty)
+    line = cable.line(reactor)
+    begin(line)
+    line.send_break(5.0)
+    reactor.run_for(0.05)
+    assert sent == []
+    empty = True
+    reactor.until(lambda: sent == [True])
+    reactor.run_for(0.8)
+    assert sent == [True]
+    reactor.run_for(0.3)
+    assert sent == [True, False]  # no break is longer than a second
+
+
+def test_stopping_ends_a_break(reactor: Reactor, begin: Begin, cable: Cable, sent: list[Any]) -> None:
+    line = cable.line(reactor)
+    begin(line)
+    line.send_break(1.0)
+    line.write(b"last words")
+    reactor.wait_for(line.stop(), 1)
+    assert sent == [True, False]
+    assert cable.take() == b"last words"
+
+
+def test_break_on_a_real_descriptor_does_no_harm(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    begin(line)
+    line.send_break(0.02)
+    line.write(b"x")
+    reactor.until(lambda: cable.take() == b"x")
+    gone = 1 << 20
+    breaks.set_break(gone, True)
+    assert breaks.count_breaks(gone) is None
+    assert breaks.all_sent(gone)
+    assert breaks.all_sent(-1)
+
+
+def test_breaks_that_come_are_counted(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    told: list[str] = []
+    line.break_received = lambda: told.append("break")
+    begin(line)
+    assert termios.tcgetattr(cable._port)[0] & termios.IGNBRK
+    reactor.run_for(0.03)
+    assert told == []
+    for count in (1, 5):
+        cable.breaks = count
+        reactor.run_for(0.03)
+    assert told == ["break", "break"]
+
+
+def test_a_port_that_does_not_count_breaks_gives_them_as_bytes(
+    reactor: Reactor, begin: Begin, cable: Cable
+) -> None:
+    cable.breaks = None
+    begin(cable.line(reactor))
+    assert not termios.tcgetattr(cable._port)[0] & termios.IGNBRK
+
+
+def test_a_break_at_an_unknown_speed_is_a_sign_of_another(
+    reactor: Reactor, begin: Begin, cable: Cable
+) -> None:
+    line = cable.line(reactor, speed=None)
+    line.break_received = lambda: pytest.fail("told")
+    begin(line)
+    cable.breaks = 9
+    reactor.run_for(0.03)
+    assert not termios.tcgetattr(cable._port)[0] & termios.IGNBRK
+
+
+def test_discard(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    while not user.blocked:
+        line.write(bytes(1000))
+    done: list[str] = []
+    line.when_sent(lambda: done.append("sent"))
+    line.discard()
+    assert (line.backlog, done, user.blocked) == (0, ["sent"], False)
+    line.set_circuit(Circuit.DCD, True)

@@ -1,0 +1,661 @@
+"""Finding the speed of a DTE on a real port from what its commands look like at a wrong one.
+
+A receiver at a wrong rate does not hear nothing, it hears something else: ``AT`` sent twice as fast as it
+listens is ``F6 FE``, sent four times as slowly it is ``78 78 78 78`` and so on.  So the bytes of one misheard
+command mostly tell the rate it was sent at.  What a command looks like is computed here, by a model of a
+receiver, not listed.
+
+Where bytes cannot tell (below a tenth of our rate every low level is one break, whatever the rate) the next
+rate is the one from which all that is still possible can be told apart; the next command settles it.  Where
+they tell nothing at all, the rates are tried one after another.  A rate is *good* once a command prefix was
+read at it; every other is a trial, and one at which nothing sensible is heard ends at the good rate again.
+
+Two things no receiver can do.  Noise can look like a command from elsewhere, so a good rate is left only for
+what noise hardly ever is.  And a command sent some fifty times faster than we listen is over before a start
+bit is believed: from a rate so slow that it is deaf to others we go to a faster one after a long silence, or
+when somebody has just raised DTR and yet nothing is heard.
+
+Bytes and moments go in, rates and bytes fit for the modem come out.  What does not belong here: ports, and
+what a command means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from itertools import product
+from math import log
+from typing import Final, NamedTuple
+
+#: The rates that are looked for, in bit/s.
+LADDER: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800)
+#: The rate from which every other one of the ladder is heard.
+LISTENING: Final = 57600
+#: A silence that ends what is judged together, in seconds: within a command at 300 bit/s there are 20 ms
+#: between two falling edges, and adapters hand over what they have every 16 ms.
+GAP_S: Final = 0.04
+#: How long a rate is tried that nobody has used sensibly yet, in seconds.
+TRIAL_S: Final = 10.0
+#: Signs of another rate that are further apart than this do not add up, in seconds.
+EVIDENCE_S: Final = 15.0
+#: So many framing errors and breaks, or misheard bursts, are enough without an explanation.
+ENOUGH: Final = 3
+#: So many characters without a framing error are never heard at a wrong rate, where errors are told.
+FLAWLESS: Final = 8
+#: After DTR rose, a good rate that is deaf to RISEN is left after so long a silence, in seconds.
+RISEN_S: Final = 3.0
+RISEN: Final = 230400
+#: At any time one that is deaf to USUAL is left after so long a silence, in seconds.
+SILENCE_S: Final = 60.0
+USUAL: Final = 115200
+#: A line left half typed for so long is not waited for, in seconds.
+HALF_TYPED_S: Final = 10.0
+#: Of what arrives in one burst, this many bytes are looked at.
+BURST: Final = 64
+
+_CR, _LF, _SLASH, _DEL = 13, 10, 0x2F, 0x7F
+#: Control characters people and programs send: backspace, tab, line ends, cancel, escape, XON and XOFF.
+_CONTROLS: Final = frozenset((3, 8, 9, 10, 13, 17, 19, 24, 27, _DEL))
+_SEARCH, _LETTER, _BODY = 0, 1, 2
+#: As what a burst is explained, the better the higher.
+CHARACTERS, BEGINNING, WHOLE = 1, 2, 3
+#: By how much the clocks of sender and receiver may differ.
+_DRIFTS: Final = (0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015)
+#: Dialling programs send a character so often, in seconds.
+_PACE_S: Final = 0.01
+#: What ends a command: CR, and NUL (no command has one, and any break is one).
+_ENDS: Final = re.compile(rb"[\r\x8d]|(?=[\x00\x80])")
+#: From the first falling edge of ``AT`` and CR to the last one, in bits.
+_LASTING_BITS: Final = 25
+#: Texts that have little in common, to see what a prefix looks like whatever follows it.
+_AFTER: Final = (b"\x00", b"\x7f", b"U")
+
+
+# -- what a receiver hears -------------------------------------------------------------------------------
+
+
+class Heard(NamedTuple):
+    """What a receiver made of a signal."""
+
+    data: bytes
+    #: Characters without a stop bit.
+    errors: int = 0
+    #: Those of them that are all zeros.
+    breaks: int = 0
+
+
+class Frame(NamedTuple):
+    """How a port takes characters apart: data bits, and parity as N, E, O, M or S."""
+
+    bits: int = 8
+    parity: str = "N"
+
+    @property
+    def width(self) -> int:
+        """Bits between start and stop."""
+        return self.bits + (self.parity != "N")
+
+    def codings(self, text: bytes) -> set[tuple[int, ...]]:
+        """A text as DTEs send it into such a port: with eight bits, each parity is possible."""
+        even = tuple(byte | (byte.bit_count() & 1) << 7 for byte in text)
+        odd = tuple(byte ^ 0x80 for byte in even)
+        if self.width == 8:
+            return {tuple(text), even, odd}
+        return {tuple(byte & (1 << self.bits) - 1 | self._parity_bit(byte) << self.bits for byte in text)}
+
+    def _parity_bit(self, byte: int) -> int:
+        ones = byte.bit_count() & 1
+        return {"E": ones, "O": ones ^ 1, "M": 1}.get(self.parity, 0)
+
+
+EIGHT: Final = Frame()
+
+
+def levels(text: Iterable[int], frame: Frame = EIGHT, pause: int = 0) -> list[int]:
+    """The levels on the wire, a bit each, for characters with the parity bit in its place; ``pause`` is how
+    many bits there are between them."""
+    sent: list[int] = []
+    places = range(frame.width)
+    for character in text:
+        sent.append(0)
+        sent.extend(character >> place & 1 for place in places)
+        sent.extend([1] * (1 + pause))
+    return sent
+
+
+def hear(
+    sent: list[int], ratio: float, frame: Frame = EIGHT, late: float = 0.0, eager: bool = False
+) -> Heard:
+    """What a receiver reads of ``sent``, whose bits come ``ratio`` times as fast as its own.
+
+    ``late`` is how long after a falling edge it sees it, in its own bits.  After a character without a stop
+    bit some receivers take the low level for the next start bit (``eager``), others wait for a falling edge.
+    """
+    data = bytearray()
+    mask = (1 << frame.bits) - 1
+    places = range(frame.width)
+    errors = breaks = 0
+    end, at = len(sent), 0.0
+    while True:
+        place = int(at)
+        if place < end and not sent[place] and at:  # low already: no edge here
+            while place < end and not sent[place]:
+                place += 1
+        while place < end and sent[place]:
+            place += 1
+        if place >= end:
+            return Heard(bytes(data), errors, breaks)
+        start = max(at, place) + late * ratio
+        while True:
+            middle = start + ratio / 2
+            if middle >= end or sent[int(middle)]:  # too short for a start bit
+                at = middle
+                break
+            value = 0
+            for bit in places:
+                middle += ratio
+                if middle >= end or sent[int(middle)]:
+                    value |= 1 << bit
+            at = middle + ratio
+            data.append(value & mask)
+            if at >= end or sent[int(at)]:
+                break
+            errors += 1
+            breaks += not value
+            if not value or not eager:
+                break
+            start = at - ratio / 2
+
+
+# -- what commands look like -----------------------------------------------------------------------------
+
+
+class _Looks(NamedTuple):
+    """What the beginnings of commands look like, heard at one ratio of rates."""
+
+    #: Parts of a command as they may be sent in one go, from one character to a whole ``AT`` line.
+    parts: frozenset[bytes]
+    #: Whole ``AT`` lines sent in one go.
+    lines: frozenset[bytes]
+    #: Whole ``AT`` lines with pauses between the characters.
+    typed: frozenset[bytes]
+    #: What a longer line begins with, whatever follows its ``AT``.
+    prefixes: frozenset[bytes]
+
+
+def _hearings(sent: list[int], ratio: float, frame: Frame) -> list[bytes]:
+    """All that may be heard of a signal: no two clocks agree, and receivers differ in seeing edges.
+
+    Where the sender is twice as fast, or four times, the middle of our bits is an edge of its bits, and it
+    matters much how little the clocks differ.
+    """
+    drifts = _DRIFTS if ratio > 1 else _DRIFTS[::3]
+    return [
+        hear(sent, ratio * drift, frame, late, eager).data
+        for drift in drifts
+        for late in (0.0, 1 / 32, 1 / 16)
+        for eager in (False, True)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _looks(ratio: float, frame: Frame) -> _Looks:
+    parts: set[bytes] = set()
+    lines: set[bytes] = set()
+    typed: set[bytes] = set()
+    prefixes: set[bytes] = set()
+    for text in (b"AT", b"at"):
+        for whole in frame.codings(text + b"\r\n"):
+            lines.update(_hearings(levels(whole[:3], frame), ratio, frame))
+            lines.update(_hearings(levels(whole, frame), ratio, frame))
+            singly = [set(_hearings(levels([each], frame), ratio, frame)) for each in whole]
+            typed.update(map(b"".join, product(*singly[:3])))
+            parts.update(*singly)
+            for piece in (whole[:2], whole[1:3]):
+                parts.update(_hearings(levels(piece, frame), ratio, frame))
+            # What is the same whatever follows.
+            followed = [_hearings(levels((*whole[:2], *after), frame), ratio, frame) for after in _AFTER]
+            prefixes.update(bytes(_common(heard)) for heard in zip(*followed, strict=True))
+    return _Looks(
+        frozenset(parts | lines) - {b""},
+        frozenset(lines) - {b""},
+        frozenset(typed) - {b""},
+        frozenset(each for each in prefixes if len(each) > 1),
+    )
+
+
+@lru_cache(maxsize=256)
+def _paced(rate: int, sent_at: int, frame: Frame) -> frozenset[bytes]:
+    """Whole ``AT`` lines with pauses so short that they are part of what a slow receiver hears."""
+    pause = round(_PACE_S * sent_at) - frame.width - 2
+    if pause <= 0 or (frame.width + 2) / rate < _PACE_S / 2:
+        return frozenset()
+    return frozenset(
+        heard
+        for text in (b"AT\r", b"at\r")
+        for whole in frame.codings(text)
+        for heard in _hearings(levels(whole, frame, pause), sent_at / rate, frame)
+        if heard
+    )
+
+
+@lru_cache(maxsize=256)
+def deaf(rate: int, to: int, frame: Frame = EIGHT) -> bool:
+    """Whether ``AT`` and CR, sent at the rate ``to``, may pass a receiver at ``rate`` without a trace."""
+    return b"" in _hearings(levels(min(frame.codings(b"AT\r")), frame), to / rate, frame)
+
+
+def _common(heard: Iterable[bytes]) -> Iterator[int]:
+    """What all of these begin with."""
+    for here in zip(*heard, strict=False):
+        if len(set(here)) > 1:
+            return
+        yield here[0]
+
+
+def _made_of(burst: bytes, parts: Collection[bytes]) -> bool:
+    """Whether ``burst`` is nothing but some of ``parts``, one after the other."""
+    reached = {0}
+    lengths = {len(part) for part in parts}
+    for end in range(1, len(burst) + 1):
+        if any(end - length in reached and burst[end - length : end] in parts for length in lengths):
+            reached.add(end)
+    return len(burst) in reached
+
+
+class _Match(NamedTuple):
+    """How well a burst is explained by one rate."""
+
+    rate: int
+    #: It is ``AT`` and CR as a whole, the beginning of a longer line, or what might be single characters.
+    as_what: int
+    #: How long that takes where it may have been sent in one go, in seconds; else 0.
+    lasts: float = 0.0
+
+
+def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame = EIGHT) -> list[_Match]:
+    """The rates at which a command may have been sent that sounds like ``burst`` at ``rate``."""
+    found = []
+    for sent_at in rates:
+        if sent_at == rate:
+            continue
+        looks = _looks(sent_at / rate, frame)
+        if burst in looks.lines:
+            found.append(_Match(sent_at, WHOLE, _LASTING_BITS / sent_at))
+        elif burst in looks.typed or burst in _paced(rate, sent_at, frame):
+            found.append(_Match(sent_at, WHOLE))
+        elif burst.startswith(tuple(looks.prefixes)):
+            found.append(_Match(sent_at, BEGINNING))
+        elif _made_of(burst, looks.parts):
+            found.append(_Match(sent_at, CHARACTERS))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _line_looks(rate: int, sent_at: int, frame: Frame) -> bytes:
+    """What ``AT`` and CR sent at one rate sound like at another, on the whole."""
+    return hear(levels(min(frame.codings(b"AT\r")), frame), sent_at / rate, frame).data
+
+
+def best_question(possible: Collection[int], rates: Collection[int], frame: Frame = EIGHT) -> int:
+    """The rate at which the next command tells most surely at which of the ``possible`` it was sent.
+
+    One that is deaf to some of them is a bad place, one where several of them sound alike not a good one.
+    """
+
+    def badness(rate: int) -> tuple[int, int, bool, int]:
+        unheard = sum(deaf(rate, other, frame) for other in possible if other != rate)
+        sounds = Counter(_line_looks(rate, other, frame) for other in possible if other != rate)
+        return unheard, max(sounds.values(), default=0), rate not in possible, abs(rate - USUAL)
+
+    return min(rates, key=badness)
+
+
+# -- what is believed ------------------------------------------------------------------------------------
+
+
+class Autobaud:
+    """Follows one DTE's rate.  ``rate`` is the one to receive and send at now.
+
+    ``frame`` is how the port is set.  The errors given with received bytes are framing errors and breaks
+    among them, None where the port cannot tell.
+    """
+
+    def __init__(self, rate: int = 9600, *, frame: Frame = EIGHT, ladder: Collection[int] = LADDER) -> None:
+        self.rate = rate
+        #: The last rate at which a command was read; the first one until then.
+        self.good = rate
+        self._sure = False  # a command was read at the good rate
+        self._frame = frame
+        self._ladder = sorted(ladder)
+        self._fixed = False
+        self._in_call = False
+        self._place = _SEARCH
+        self._first = 0  # letter of a prefix
+        self._held = bytearray()  # may be text, but no prefix was read yet
+        self._burst = bytearray()  # since the last silence, without what is known to be commands
+        self._errors: int | None = None  # among them
+        self._odd = False  # there is something in it that no command begins with
+        self._settling = False  # the burst during which the rate changed is still going on
+        self._began = self._last = 0.0  # of the burst
+        self._coding: int | None = None  # of the eighth bits, by the last prefix
+        self._judge_at: float | None = None
+        self._leave_at: float | None = None  # a trial ends, or a deaf rate is left
+        self._forget()
+
+    def _forget(self) -> None:
+        self._signs = 0
+        self._sign_at = 0.0
+        self._possible: set[int] = set()
+        self._tried: set[int] = set()
+
+    # -- what happens ----------------------------------------------------------------------------------------
+
+    @property
+    def trial(self) -> bool:
+        """Whether the present rate is not the good one."""
+        return self.rate != self.good
+
+    @property
+    def passes(self) -> bool:
+        """Whether everything received is the modem's: a call is up or the rate is fixed."""
+        return self._in_call or self._fixed
+
+    def received(self, data: bytes, errors: int | None, now: float) -> bytes:
+        """The DTE sent something; returns what of it the modem may have, now."""
+        if self.passes:
+            return data
+        late = self.expire(now)
+        if self._place == _BODY and (now - self._last > HALF_TYPED_S or (errors or 0) >= ENOUGH):
+            self._place = _SEARCH
+        if not self._burst:
+            self._began, self._errors = now, None
+        if errors is not None:
+            self._errors = (self._errors or 0) + errors
+        self._last = now
+        fit = late + self._sift(data)
+        if self._burst or self._settling:
+            self._judge_at = now + (0.0 if len(self._burst) == BURST and not self._settling else GAP_S)
+        if self.trial:
+            self._leave_at = now + TRIAL_S
+        else:
+            self._stay(now, SILENCE_S, USUAL)
+        return fit
+
+    def deadline(self) -> float | None:
+        """When :meth:`expire` is to be called; None while nothing is awaited."""
+        if self.passes:
+            return None
+        return min((due for due in (self._judge_at, self._leave_at) if due is not None), default=None)
+
+    def expire(self, now: float) -> bytes:
+        """Time has passed: the rate may change; returns what the modem may have after all."""
+        fit = b""
+        if self.passes:
+            return fit
+        if self._judge_at is not None and now >= self._judge_at:
+            self._judge_at = None
+            fit = self._judge(now)
+        if self._leave_at is not None and now >= self._leave_at:
+            self._leave_at = None
+            if self.trial:
+                self._return(now)
+            else:
+                self._forget()
+                self._go(LISTENING, None)
+        return fit
+
+    def written(self, now: float) -> None:
+        """The modem has something to say, which the DTE understands at the good rate only."""
+        if not self.passes:
+            if self.trial:
+                self._return(now)
+            self._stay(now, SILENCE_S, USUAL)
+
+    def call_active(self, active: bool, now: float) -> None:
+        """A call is up, whose data say nothing of rates; or no longer."""
+        if active is not self._in_call:
+            if self.trial and active:
+                self._return(now)
+            self._in_call = active
+            self._start_over()
+            self._stay(now, SILENCE_S, USUAL)
+
+    def dtr_rose(self, now: float) -> None:
+        """Somebody begins to use the port, perhaps at another rate than the last one."""
+        if not self.passes:
+            if self.trial:
+                self._return(now)
+            self._stay(now, RISEN_S, RISEN)
+
+    def fix(self, rate: int | None, now: float) -> None:
+        """Stay at ``rate``; None: follow the DTE again."""
+        self._fixed = rate is not None
+        if rate is not None:
+            self.good = rate
+        self._return(now)
+
+    def refused(self, rate: int, present: int, now: float) -> None:
+        """The port cannot be set to ``rate`` and is still at the ``present`` one: it is not tried again."""
+        self._ladder = [each for each in self._ladder if each != rate]
+        if rate != self.rate:
+            return
+        if rate == self.good:
+            self.good = present
+        self.rate = present
+        if self.trial:
+            self._leave_at = now + TRIAL_S
+        else:
+            self._return(now)
+
+    def opened(self, now: float) -> None:
+        """The port was opened, at the good rate."""
+        self._return(now)
+
+    # -- reading prefixes ------------------------------------------------------------------------------------
+
+    def _sift(self, data: bytes) -> bytes:
+        """Follow commands through ``data``; returns what may pass at once."""
+        fit = bytearray()
+        at = 0
+        while at < len(data):
+            if self._place == _BODY:
+                found = _ENDS.search(data, at)
+                if found is None:
+                    fit += data[at:]
+                    break
+                fit += data[at : found.end()]
+                at = found.end()
+                self._place = _SEARCH
+                continue
+            byte = data[at]
+            at += 1
+            self._note(byte)
+            letter = byte & 0x7F
+            if self._place == _LETTER and letter in b"Tt/":
+                # At a good rate whatever came before it in this burst was sent at it, too; at a new one the
+                # beginning of the burst may have been missed.
+                fit += self._held[-1:] if self.trial or self._settling else self._held
+                fit.append(byte)
+                self._held.clear()
+                self._place = _SEARCH if letter == _SLASH else _BODY
+                self._understood(self._first, byte)
+                continue
+            if letter in b"Aa":
+                self._place, self._first = _LETTER, byte
+            else:
+                self._place = _SEARCH
+            if letter not in b"Aa\r\n":
+                self._odd = True
+            if self._held or self._odd or self.trial or self._settling:
+                self._held.append(byte)
+                del self._held[:-BURST]
+            else:
+                fit.append(byte)
+        return bytes(fit)
+
+    def _note(self, byte: int) -> None:
+        if len(self._burst) < BURST:
+            self._burst.append(byte)
+
+    def _understood(self, first: int, second: int) -> None:
+        """A prefix was read: the rate is right."""
+        self._coding = _coding_of(first, second)
+        self.good, self._sure = self.rate, True
+        self._burst.clear()
+        self._errors = None
+        self._odd = self._settling = False
+        self._judge_at = None
+        self._leave_at = None
+        self._forget()
+
+    # -- judging ---------------------------------------------------------------------------------------------
+
+    def _judge(self, now: float) -> bytes:
+        """A burst is over."""
+        burst, errors, odd = bytes(self._burst), self._errors, self._odd
+        held = bytes(self._held)
+        self._burst.clear()
+        self._odd = False
+        if self._settling:
+            self._settling = False
+            self._held.clear()
+            self._place = _SEARCH
+            return b""
+        if not odd:
+            # The beginning of a prefix, perhaps, typed by hand, or bare line ends; but they may be the whole
+            # of a misheard line.
+            if burst and self._misheard(burst, errors, now, doubtful=True):
+                self._place = _SEARCH
+            if self._place != _LETTER:
+                self._held.clear()
+            return b""
+        self._place = _SEARCH
+        self._held.clear()
+        if self._misheard(burst, errors, now):
+            return b""
+        plausible = not self.trial and all(map(self._is_text, burst))
+        return held if plausible else b""
+
+    def _is_text(self, byte: int) -> bool:
+        """Whether a byte may be text, in the DTE's own coding."""
+        letter = byte & 0x7F
+        if letter < 0x20 and letter not in _CONTROLS:
+            return False
+        return self._coding is None or byte >> 7 == _high_bit(letter, self._coding)
+
+    def _misheard(self, burst: bytes, errors: int | None, now: float, doubtful: bool = False) -> bool:
+        """Look at a burst that is no command; whether the rate changes for it.
+
+        A ``doubtful`` one could be the beginning of a command.
+        """
+        matches = explain(burst, self.rate, self._ladder, self._frame)
+        best = max((match.as_what for match in matches), default=0)
+        if doubtful and best < WHOLE:
+            return False
+        is_text = all(map(self._is_text, burst))
+        if not matches:
+            if errors == 0 and len(burst) >= FLAWLESS:
+                return False  # so many stop bits in their places: the rate is right, whatever was said
+            if not errors and not self.trial and is_text:
+                return False
+        if now - self._sign_at > EVIDENCE_S:
+            self._forget()
+        self._sign_at = now
+        self._signs += max(1, errors or 0)
+        possible = {match.rate for match in matches if match.as_what == best}
+        agreed = self._possible & possible
+        if possible:
+            self._possible = agreed or possible
+        if doubtful:
+            enough = bool(agreed) and not (self._coding is not None and is_text)
+        else:
+            sure = not self._sure or len(burst) >= (2 if best == WHOLE else ENOUGH)
+            enough = self.trial or bool(agreed) or (bool(possible) and sure)
+        if not enough and self._signs < ENOUGH:
+            return False
+        self._tried.add(self.rate)
+        if possible:
+            self._go(self._choose(matches), now)
+        else:
+            self._walk(now)
+        return True
+
+    def _choose(self, matches: list[_Match]) -> int:
+        """The rate to try, of those that are possible."""
+        possible = self._possible
+        if len(possible) == 1:
+            return next(iter(possible))
+        timed = [match for match in matches if match.lasts and match.rate in possible]
+        if len(timed) == len(possible):
+            # How long it lasted hints at the rate.  It is a hint only, for bytes come late and together, so
+            # it is followed where the next command would show the mistake.
+            lasted = max(self._last - self._began, 0.0001)
+            hinted = min(timed, key=lambda match: abs(log(match.lasts / lasted))).rate
+            if not any(deaf(hinted, other, self._frame) for other in possible if other != hinted):
+                return hinted
+        return best_question(possible, possible, self._frame)
+
+    def _walk(self, now: float) -> None:
+        """Nothing is known: a rate not tried yet, of the faster ones first.
+
+        What was sent more slowly would have been recognised by the prefix, whatever follows it.
+        """
+        left = [rate for rate in self._ladder if rate not in self._tried]
+        if left:
+            faster = [rate for rate in left if rate > self.rate] or left
+            self._go(best_question(faster, faster, self._frame), now)
+        else:
+            self._return(now)
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def _go(self, rate: int, now: float | None) -> None:
+        """Try ``rate``, for a while; without a moment, for as long as nothing is heard."""
+        self.rate = rate
+        self._signs = 0
+        self._settling = now is not None
+        self._leave_at = None
+        if now is not None:
+            self._judge_at = now + GAP_S
+            if self.trial:
+                self._leave_at = now + TRIAL_S
+
+    def _return(self, now: float) -> None:
+        self.rate = self.good
+        self._start_over()
+        self._forget()
+        self._leave_at = None
+        self._stay(now, SILENCE_S, USUAL)
+
+    def _stay(self, now: float, seconds: float, wanted: int) -> None:
+        """At a good rate: stay so long in silence, where it is deaf to one that is wanted."""
+        if not self.trial and not self.passes:
+            worth = self.rate < LISTENING and LISTENING in self._ladder
+            self._leave_at = now + seconds if worth and deaf(self.rate, wanted, self._frame) else None
+
+    def _start_over(self) -> None:
+        """What was heard before has nothing to do with what comes."""
+        self._place = _SEARCH
+        self._held.clear()
+        self._burst.clear()
+        self._errors = None
+        self._odd = self._settling = False
+        self._judge_at = None
+
+
+def _coding_of(first: int, second: int) -> int | None:
+    """The coding that a prefix's eighth bits speak of: -1 none, 0 even, 1 odd, 2 mark; None for a riddle."""
+    for coding in (-1, 2, 0, 1):
+        if all(byte >> 7 == _high_bit(byte & 0x7F, coding) for byte in (first, second)):
+            return coding
+    return None
+
+
+def _high_bit(letter: int, coding: int) -> int:
+    """The eighth bit that a coding gives a letter."""
+    if coding in (0, 1):
+        return letter.bit_count() & 1 ^ coding
+    return int(coding == 2)

@@ -1,0 +1,420 @@
+"""What lines have in common whose circuits travel in the same stream as the bytes.
+
+Order is the whole point.  A circuit change that is asked for after bytes were written reaches the DTE after
+them, and the other way round, also while the peer takes nothing; what the DTE sends, bytes and circuits,
+reaches the modem in the order it was sent in.  And as a hang-up comes in that stream, too, reading goes on
+for a while when the modem has paused the line.
+
+:class:`ServedLine` is one to which the DTE connects.  What does not belong here: any protocol.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from twisted.logger import Logger
+
+from vmodem.line.base import Line, LineUser
+from vmodem.line.tcp import TcpLine
+from vmodem.wire.events import Data
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+#: How much of a paused line is read all the same, in bytes: a hang-up may stand behind it.
+READ_AHEAD: Final = 65536
+#: A peer that does not take the answers to its own commands is not read beyond so many bytes of them.
+ANSWERS_LIMIT: Final = 65536
+
+
+class Transport(Protocol):
+    """What carries the coded bytes: a stream, or a line without a code."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
+
+    @property
+    def backlog(self) -> int: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+def nowhere(data: bytes) -> None:
+    """No DTE is there."""
+
+
+def unchanged(data: bytes) -> bytes:
+    """Data is sent as it is."""
+    return data
+
+
+def always(data: bytes) -> bool:
+    """Every chunk is data as it stands."""
+    return True
+
+
+def as_data(data: bytes) -> list[Any]:
+    """What an uncoded chunk means."""
+    return [Data(data)]
+
+
+class Timer:
+    """A delayed call of which at most one is to come."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._call: Any = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a call is to come."""
+        return self._call is not None
+
+    def set(self, seconds: float, due: Callable[[], None]) -> None:
+        """Call ``due`` after so long, and what was set before not at all."""
+        self.cancel()
+        self._call = self._reactor.callLater(seconds, self._due, due)
+
+    def cancel(self) -> None:
+        """Call nothing."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _due(self, due: Callable[[], None]) -> None:
+        self._call = None
+        due()
+
+
+class CodedLine(Line):
+    """A line whose bytes and circuits are coded into one stream.
+
+    A subclass sets ``_encode``, ``_decode`` and ``_passes`` to those of its codec before :meth:`_attach`, and
+    says what the codec's events mean.
+    """
+
+    _log = Logger()
+    _user: LineUser
+    _encode: Callable[[bytes], bytes]
+    _decode: Callable[[bytes], list[Any]]
+    #: Whether a chunk is data as it stands, so that nobody need look at it.
+    _passes: Callable[[bytes], bool]
+
+    def __init__(self, reactor: Any, description: str) -> None:
+        self.description = description
+        self.write = nowhere
+        self._reactor = reactor
+        self._transport: Transport | None = None
+        # towards the DTE
+        self._queue: deque[bytes | Callable[[], bytes]] = deque()
+        self._queued = 0
+        self._suspended: set[str] = set()  # why the DTE takes no data, though it takes circuits
+        self._blocked = False  # the transport takes nothing
+        self._told_blocked = False
+        self._when_sent: Callable[[], None] | None = None
+        # from the DTE
+        self._ahead: deque[Any] = deque()
+        self._taken_ahead = 0
+        self._paused = False
+        self._reading = True
+        self._delivering = False
+
+    # -- for subclasses ------------------------------------------------------------------------------------
+
+    def _at_once(self, event: Any) -> bool:
+        """Deal with an event that need not wait for the data before it; False for one that must."""
+        raise NotImplementedError
+
+    def _is_urgent(self, event: Any) -> bool:
+        """Whether an event, and with it all before it, is told even while the line is paused: a hang-up."""
+        raise NotImplementedError
+
+    def _happened(self, event: Any) -> None:
+        """Tell the modem what is neither data nor dealt with at once."""
+        raise NotImplementedError
+
+    def _attach(self, transport: Transport) -> None:
+        """A DTE can be reached."""
+        if not self._reading:
+            transport.resume()  # a line underneath remembers that its last client was held up
+        self._transport = transport
+        self._taken_ahead = 0
+        self._blocked = False
+        self._suspended.clear()
+        self._reading = True
+        self.write = self._write
+
+    def _detach(self) -> None:
+        """No DTE can be reached any more; what it has sent is told, what it has not taken is lost."""
+        self._deliver(force=True)
+        self._transport = None
+        self.write = nowhere
+        self._queue.clear()
+        self._queued = 0
+        self._blocked = False
+        self._suspended.clear()
+        self._ahead.clear()
+        self._finish_sent()
+        self._tell_drained()
+
+    # -- the contract --------------------------------------------------------------------------------------
+
+    @property
+    def backlog(self) -> int:
+        transport = self._transport
+        return self._queued + (0 if transport is None else transport.backlog)
+
+    @property
+    def attached(self) -> bool:
+        return self._transport is not None
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self._taken_ahead = 0
+        self._deliver()
+        self._update_reading()
+
+    def when_sent(self, done: Callable[[], None]) -> None:
+        self._when_sent = done
+        if not self.backlog:
+            self._finish_sent()
+
+    def discard(self) -> None:
+        self._purge()
+
+    def _finish_sent(self) -> None:
+        done, self._when_sent = self._when_sent, None
+        if done is not None:
+            done()
+
+    # -- towards the DTE -----------------------------------------------------------------------------------
+
+    def _write(self, data: bytes) -> None:
+        if self._queue or self._suspended or self._blocked:
+            self._queue.append(data)
+            self._queued += len(data)
+            self._tell_blocked()
+        elif self._transport is not None:
+            self._transport.write(self._encode(data))
+
+    def _notify(self, notice: Callable[[], bytes]) -> None:
+        """Send what ``notice`` gives, after the data written so far.  It is called when its turn has come."""
+        if self._queue:
+            self._queue.append(notice)
+        else:
+            self._send(notice())
+
+    def _send(self, data: bytes) -> None:
+        """Send the protocol's own words, before data that still waits."""
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    def _suspend(self, why: str, on: bool) -> None:
+        """The DTE takes no data for now, or takes it again; each reason is on its own."""
+        if on:
+            self._suspended.add(why)
+            self._tell_blocked()
+        elif why in self._suspended:
+            self._suspended.remove(why)
+            self._flush()
+
+    def _purge(self) -> None:
+        """Forget the data that waits for the DTE, but no circuit."""
+        self._queue = deque(item for item in self._queue if callable(item))
+        self._queued = 0
+        self._flush()
+
+    def _transport_blocked(self) -> None:
+        self._blocked = True
+        self._tell_blocked()
+
+    def _transport_drained(self) -> None:
+        self._blocked = False
+        self._flush()
+        self._update_reading()
+
+    def _flush(self) -> None:
+        while self._queue and not self._blocked:
+            item = self._queue[0]
+            if callable(item):
+                self._queue.popleft()
+                self._send(item())
+            elif self._suspended:
+                break
+            else:
+                self._queue.popleft()
+                self._queued -= len(item)
+                self._send(self._encode(item))
+        if not (self._queue or self._blocked):
+            self._finish_sent()
+            if not self._suspended:
+                self._tell_drained()
+
+    def _tell_blocked(self) -> None:
+        if not self._told_blocked:
+            self._told_blocked = True
+            self._user.dte_blocked()
+
+    def _tell_drained(self) -> None:
+        if self._told_blocked:
+            self._told_blocked = False
+            self._user.dte_drained()
+
+    # -- from the DTE --------------------------------------------------------------------------------------
+
+    def _received(self, data: bytes) -> None:
+        if not self._paused and not self._ahead and self._passes(data):
+            self._user.dte_received(data)
+            return
+        for event in self._decode(data):
+            if self._at_once(event):
+                continue
+            self._ahead.append(event)
+            if self._paused and self._is_urgent(event):
+                self._deliver(force=True)
+        self._deliver()
+        if self._paused:
+            self._taken_ahead += len(data)
+        self._update_reading()
+
+    def _deliver(self, force: bool = False) -> None:
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._ahead and (force or not self._paused):
+                event = self._ahead.popleft()
+                if isinstance(event, Data):
+                    self._user.dte_received(event.data)
+                else:
+                    self._happened(event)
+        finally:
+            self._delivering = False
+
+    def _update_reading(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        unheard = self._blocked and transport.backlog > ANSWERS_LIMIT
+        reading = not unheard and not (self._paused and self._taken_ahead >= READ_AHEAD)
+        if reading is not self._reading:
+            self._reading = reading
+            if reading:
+                transport.resume()
+            else:
+                transport.pause()
+
+
+class ServedLine(CodedLine):
+    """A coded line to which the DTE connects by TCP, one client at a time.
+
+    It is itself the user of a plain line on TCP, whose DTR is that a client is there.
+    """
+
+    def __init__(self, reactor: Any, kind: str, port: int, interface: str, description: str) -> None:
+        super().__init__(reactor, description or f"{kind}:{port}:interface={interface}")
+        self._kind = kind
+        self._tcp = TcpLine(reactor, port, interface=interface, description=self.description)
+        self._stopped: Deferred[None] | None = None
+
+    # -- for subclasses ------------------------------------------------------------------------------------
+
+    def _client_came(self) -> None:
+        """Make a codec and :meth:`_attach`."""
+        raise NotImplementedError
+
+    def _client_left(self) -> None:
+        """:meth:`_detach`, and tell that DTR is off.  Also called while the line is being stopped."""
+        raise NotImplementedError
+
+    # -- the contract --------------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """Where clients connect, once started."""
+        return self._tcp.port
+
+    def start(self, user: LineUser) -> None:
+        """Listen.  Raises :class:`LineError` for an address that is in use or not ours."""
+        self._user = user
+        self._tcp.start(self)
+        self.description = self._kind + self._tcp.description[len("tcp") :]
+
+    def stop(self) -> Deferred[None]:
+        if self._stopped is None:
+            self._user = NOBODY
+            self._ahead.clear()
+            while self._queue:
+                item = self._queue.popleft()
+                self._send(item() if callable(item) else self._encode(item))
+            self._client_left()
+            self._stopped = self._tcp.stop()
+        return self._stopped
+
+    def call_active(self, active: bool) -> None:
+        self._tcp.call_active(active)
+
+    # -- what the line underneath tells --------------------------------------------------------------------
+
+    def dte_received(self, data: bytes) -> None:
+        """The client sent a coded chunk."""
+        self._received(data)
+
+    def dte_blocked(self) -> None:
+        """The client takes no more."""
+        self._transport_blocked()
+
+    def dte_drained(self) -> None:
+        """The client has taken everything."""
+        self._transport_drained()
+
+    def dtr_changed(self, on: bool) -> None:
+        """A client is there, or is no longer."""
+        if on:
+            self._client_came()
+        elif self._stopped is None:
+            self._client_left()
+
+    def line_lost(self, reason: str) -> None:
+        """Not told by a line that listens."""
+
+    def line_found(self) -> None:
+        """Not told by a line that listens."""
+
+    def line_finished(self) -> None:
+        """Not told by a line that listens."""
+
+
+class Nobody:
+    """The user of a line that has been stopped."""
+
+    def dte_received(self, data: bytes) -> None:
+        pass
+
+    def dte_blocked(self) -> None:
+        pass
+
+    def dte_drained(self) -> None:
+        pass
+
+    def dtr_changed(self, on: bool) -> None:
+        pass
+
+    def line_lost(self, reason: str) -> None:
+        pass
+
+    def line_found(self) -> None:
+        pass
+
+    def line_finished(self) -> None:
+        pass
+
+
+NOBODY: Final = Nobody()

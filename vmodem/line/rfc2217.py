@@ -1,0 +1,239 @@
+"""A line on a socket with every circuit: the DTE connects with any client of RFC 2217.
+
+The client sees CTS, DSR, DCD and RI, sets DTR, RTS, the speed and the framing, and sends and receives breaks.
+What is not RFC 2217 is served as well as can be: a plain telnet client, and one that sends raw bytes.  Which
+of them it is shows the first byte; a client that is silent at first is greeted in telnet.
+
+DTR is what the client says.  One that never mentions it counts as having it on: at once where it cannot speak
+of circuits, otherwise with its first data or after :data:`DTR_S`, as opening a port raises DTR.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Final
+
+from vmodem import __version__
+from vmodem.line.base import Circuit, Flow, FlowControl
+from vmodem.line.coded import ServedLine, Timer, always, as_data, unchanged
+from vmodem.wire import telnet
+from vmodem.wire.comport import Agreed, ModemState, Purge, Refused, Signature, Suspended
+from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set
+from vmodem.wire.events import Data, Ignored, Send
+
+#: A client that has sent nothing for so long is greeted in telnet, in seconds.
+GREETING_S: Final = 0.3
+#: A client that begins with data so shortly after the greeting may not have read it, in seconds.
+RACE_S: Final = 1.0
+#: So long after it came a client that has not mentioned DTR counts as having it on, in seconds.
+DTR_S: Final = 2.0
+#: "Are you there?" is answered once in so many seconds.
+AYT_S: Final = 1.0
+
+_BITS: Final = {
+    Circuit.CTS: ModemState.CTS,
+    Circuit.DSR: ModemState.DSR,
+    Circuit.DCD: ModemState.DCD,
+    Circuit.RI: ModemState.RI,
+}
+_SIGNATURE: Final = b"vmodem " + __version__.encode()
+_HERE: Final = b"\r\n[vmodem: yes]\r\n"
+
+
+class Speech(enum.Enum):
+    """How a client speaks."""
+
+    UNKNOWN = "nothing yet"
+    TELNET = "telnet"
+    RAW = "raw bytes"
+
+
+def _never(data: bytes) -> bool:
+    return False
+
+
+class Rfc2217Line(ServedLine):
+    """``rfc2217:PORT``.  Port 0 takes a free one; ``description`` tells which, once started."""
+
+    def __init__(
+        self, reactor: Any, port: int, *, interface: str = "127.0.0.1", description: str = ""
+    ) -> None:
+        super().__init__(reactor, "rfc2217", port, interface, description)
+        self._codec = ComPortServer()
+        self._state = ModemState(0)
+        self._speech = Speech.UNKNOWN
+        self._greeted_at: float | None = None
+        self._rate = 0
+        self._dtr = False
+        self._dtr_known = False
+        self._rts: bool | None = None  # until the client has said
+        self._held_by_rts = False  # whether RTS off means that the DTE takes no data
+        self._ayt_at = float("-inf")
+        self._greet_timer = Timer(reactor)
+        self._dtr_timer = Timer(reactor)
+
+    # -- the contract --------------------------------------------------------------------------------------
+
+    @property
+    def rate(self) -> int:
+        """What the client has set; 0 until it has."""
+        return self._rate
+
+    @property
+    def speech(self) -> Speech:
+        """How the present client, or the last one, speaks."""
+        return self._speech
+
+    def set_circuit(self, circuit: Circuit, on: bool) -> None:
+        bit = _BITS[circuit]
+        self._state = self._state | bit if on else self._state & ~bit
+        codec, state = self._codec, self._state
+        if self.attached:
+            self._notify(lambda: codec.modem_state(state))
+
+    def set_flow(self, flow: FlowControl) -> None:
+        # The other direction is TCP's own.
+        self._held_by_rts = Flow.CIRCUITS in flow.dce_by_dte
+        self._obey_rts()
+
+    def send_break(self, seconds: float) -> None:
+        # It has no length there: the client is told that one came.
+        if self.attached and self._speech is not Speech.RAW:
+            self._notify(self._codec.break_detected)
+
+    # -- clients -------------------------------------------------------------------------------------------
+
+    def _client_came(self) -> None:
+        codec = self._codec = ComPortServer(signature=_SIGNATURE)
+        codec.modem_state(self._state)
+        self._encode, self._decode, self._passes = codec.encode, codec.receive, _never
+        self._speech = Speech.UNKNOWN
+        self._greeted_at = None
+        self._rate = 0
+        self._dtr_known = False
+        self._rts = None
+        self._attach(self._tcp)
+        self._suspend("unknown", True)  # until it is known how to write
+        self._greet_timer.set(GREETING_S, self._greet)
+        self._dtr_timer.set(DTR_S, self._presume_dtr)
+
+    def _client_left(self) -> None:
+        self._greet_timer.cancel()
+        self._dtr_timer.cancel()
+        self._detach()
+        self._set_dtr(False)
+
+    def _greet(self) -> None:
+        """Begin to speak telnet; what was held back until now follows."""
+        self._greet_timer.cancel()
+        self._greeted_at = self._reactor.seconds()
+        self._send(self._codec.greeting())
+        self._suspend("unknown", False)
+
+    def dte_received(self, data: bytes) -> None:
+        """The client sent a coded chunk."""
+        if self._speech is Speech.UNKNOWN:
+            self._first(data[0])
+        self._received(data)
+
+    def _first(self, byte: int) -> None:
+        """The first byte shows how a client speaks."""
+        greeted_at = self._greeted_at
+        in_time = greeted_at is not None and self._reactor.seconds() - greeted_at < RACE_S
+        if byte == telnet.IAC or in_time:
+            self._speech = Speech.TELNET
+            if greeted_at is None:
+                self._greet()
+            if self._dtr_known:
+                self._passes = self._codec.passes
+        else:
+            self._speech = Speech.RAW
+            self._greet_timer.cancel()
+            self._encode, self._decode, self._passes = unchanged, as_data, always
+            self._presume_dtr()
+            self._suspend("unknown", False)
+
+    # -- what the client says ------------------------------------------------------------------------------
+
+    def _at_once(self, event: Any) -> bool:
+        match event:
+            case Data():
+                self._presume_dtr()
+                return False
+            case LinesSet(dtr=bool()):
+                self._know_dtr()
+                return False
+            case Send(data):
+                self._send(data)
+            case Suspended(on):
+                self._suspend("client", on)
+            case Purged(buffers):
+                if Purge.RECEIVE in buffers:
+                    self._purge()
+            case Refused():
+                self._presume_dtr()
+            case telnet.Command(telnet.AYT):
+                self._answer_ayt()
+            case Signature(text):
+                self._log.debug("{line}: the client is {text!r}", line=self.description, text=text)
+            case Ignored(reason):
+                self._log.debug("{line}: {reason}", line=self.description, reason=reason)
+            case Agreed():
+                pass
+            case _:
+                return False
+        return True
+
+    def _is_urgent(self, event: Any) -> bool:
+        return isinstance(event, LinesSet) and event.dtr is False
+
+    def _happened(self, event: Any) -> None:
+        match event:
+            case LinesSet(dtr, rts):
+                if rts is not None and rts is not self._rts:
+                    self._rts = rts
+                    self.rts_changed(rts)
+                    self._obey_rts()
+                if dtr is not None:
+                    self._set_dtr(dtr)
+            case Set(settings):
+                self._rate = settings.rate
+            case BreakSet(True) | telnet.Command(telnet.BRK):
+                self.break_received()
+
+    def _answer_ayt(self) -> None:
+        now = self._reactor.seconds()
+        if now - self._ayt_at < AYT_S:
+            return
+        self._ayt_at = now
+        # A program that controls a port would take words for data; people want to read some (RFC 854).
+        if self._codec.agreed:
+            self._send(self._codec.telnet.command(telnet.NOP))
+        else:
+            self._send(self._codec.encode(_HERE))
+
+    def _obey_rts(self) -> None:
+        """A client that never mentions RTS has its flow controlled by TCP."""
+        if self.attached:
+            self._suspend("RTS", self._held_by_rts and self._rts is False)
+
+    # -- DTR -----------------------------------------------------------------------------------------------
+
+    def _know_dtr(self) -> None:
+        self._dtr_known = True
+        self._dtr_timer.cancel()
+        if self._speech is Speech.TELNET:
+            self._passes = self._codec.passes
+
+    def _presume_dtr(self) -> None:
+        """The client does not speak of DTR: then its being there is enough."""
+        if not self._dtr_known:
+            self._know_dtr()
+            self._codec.dtr = True
+            self._ahead.append(LinesSet(dtr=True))
+            self._deliver()
+
+    def _set_dtr(self, on: bool) -> None:
+        if on is not self._dtr:
+            self._dtr = on
+            self._user.dtr_changed(on)
