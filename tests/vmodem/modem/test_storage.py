@@ -32,7 +32,8 @@ store = Store()
 print("ready", flush=True)
 for turn in range(10**9):
     value = turn % 200
-    store.profiles[0] = {"commands": {}, "extended": {}, "settings": {}, "registers": {"0": value, "7": value, "30": value}}
+    registers = {"0": value, "7": value, "30": value}
+    store.profiles[0] = {"commands": {}, "extended": {}, "settings": {}, "registers": registers}
     store.numbers = {slot: str(value) * 60 for slot in range(20)}
     assert state.store(store.snapshot())
 """
