@@ -17,7 +17,7 @@ from .callerid import Caller
 from .commands import BASIC, COMMANDS
 from .extended import EXTENDED, EXTENDEDS
 from .options import Identity, Options
-from .parameters import Value, escaped
+from .parameters import Value, calm, escaped
 from .parity import Parity
 from .profile import NUMBER_LENGTH, NUMBERS, SLOTS, Profile, Store
 
@@ -220,7 +220,7 @@ class Interpreter:
             9: (me.model.upper(),),
             11: self.call_report,
         }
-        return Done(texts[which])
+        return Done(tuple(calm(line) for line in texts[which]))
 
     # -- registers -----------------------------------------------------------------------------------------
 
@@ -256,11 +256,11 @@ class Interpreter:
 
     def _stored_number(self, command: parser.StoredNumber) -> Reply:
         if command.slot is None:
-            return Done((self.last_number or "",))
+            return Done((calm(self.last_number or ""),))
         if command.slot >= NUMBERS:
             return FAILED
         if command.text is None:
-            return Done((self.store.numbers.get(command.slot, ""),))
+            return Done((calm(self.store.numbers.get(command.slot, "")),))
         text = self.last_number if command.text.upper() == "L" else command.text
         return FAILED if text is None else self._store_number(command.slot, text)
 
@@ -388,7 +388,9 @@ class Interpreter:
                 stored = self.store.restore(slot, self._configured)
                 lines += ["", f"STORED PROFILE {slot}:", *_settings(stored), *self._registers(stored)]
         lines += ["", f"POWER-UP PROFILE: {self.store.power_up}", "", "TELEPHONE NUMBERS:"]
-        lines += [f"&Z{slot}={number}" for slot, number in sorted(self.store.numbers.items())] or ["NONE"]
+        lines += [f"&Z{slot}={calm(number)}" for slot, number in sorted(self.store.numbers.items())] or [
+            "NONE"
+        ]
         return tuple(lines)
 
     def _registers(self, profile: Profile) -> list[str]:

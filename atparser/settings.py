@@ -124,7 +124,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _flag("BREAKLINE", "break_aborts_line", "1 lets a break take back a half-typed command line"),
     _flag("S19", "s19_minutes", "1 makes S19 the inactivity timer in minutes, in step with S30"),
     _flag("YBREAK", "break_by_y", "1 makes &Y say what a break does, 0 which profile power-up loads"),
-    _seconds("DELAY", "response_delay", 0, 50, "a command line is run so long after its end, in 0.1 s"),
+    Setting(
+        "DELAY",
+        "response_delay",
+        Number(((0, 5000),)),
+        "a command line is run so long after its end, in ms",
+        lambda ms: ms / 1000,
+        lambda s: round(s * 1000),
+    ),
     Setting(
         "HOLD",
         "hold_limit",

@@ -429,5 +429,18 @@ def test_information_text_holds_no_word_of_a_result_code(line: bytes) -> None:
     assert [word for word in FORBIDDEN if word in text] == []
 
 
+def test_names_from_outside_hold_no_word_of_a_result_code_either() -> None:
+    """TOKYO is a place, not an answer. Who looks for OK looks for capital letters."""
+    book = Playbook(b"&Z1=TTOKYO.example", b'+ASTO=2,"BUSY"')
+    book.modem.interpreter.call_report = ("peer: MONITORING.example",)
+    for line in (b"&Z1?", b"&V", b"+ASTO?", b"I6", b"I11"):
+        text = book.dte(b"AT" + line + b"\r").words().removesuffix(OK).decode("ascii")
+        assert [word for word in FORBIDDEN if word in text] == []
+    book.says(b"AT&Z1?\r", b"\r\nTTokYO.example\r\n" + OK)
+    dialled = book.dte(b"ATDS=1\r").taken()[-1].action
+    assert "TOKYO.example" in str(dialled)  # what is dialled is what was stored
+    book.fails().forget().says(b"AT&ZL?\r", b"\r\nTTokYO.example\r\n" + OK)
+
+
 def test_help_of_every_row_is_one_line() -> None:
     assert all(re.fullmatch(r"[ -~]{3,}", row.help) for row in (*BASIC, *EXTENDED, *ROWS, *SETTINGS))

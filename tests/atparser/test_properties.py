@@ -60,7 +60,7 @@ COMMANDS = [
     b"AT+VCID=1;+VDR=1;+VRID\r",
     b"AT+IPR=9600;+ICF=5,1;+MR=1\r",
     b'AT+MS="V32",1;+ASTO=1,"555"\r',
-    b"AT$DELAY=1\r",
+    b"AT$DELAY=100\r",
     b"AT$ESCAPE=TIES;$DIALECT=USR;$BURSTS=\r",
     b"AT$HELP?\r",
     b"ATS3=65\r",
@@ -71,6 +71,10 @@ COMMANDS = [
     b"AT&W\r",
     b"AT&C0&D3&S1\r",
     b"AT&C2\r",
+    b"AT&T1\r",
+    b"AT&K4&R0\r",
+    b"AT\\K0\\B5\r",
+    b"AT&Z0=5551234\r",
     b"AT&V\r",
     b"AT+ES=1,2;+GMI\r",
     b"ATFOO\r",
@@ -102,6 +106,11 @@ some_options = st.builds(
     result_table=st.sampled_from(["rockwell", "hayes", "usr"]),
     hangup_no_carrier=st.booleans(),
     default_number=st.sampled_from(["", "5551234"]),
+    dtr_refuse=st.booleans(),
+    dtr_dial=st.booleans(),
+    answer_wait=st.sampled_from([0.0, 3.0]),
+    strip_parity_online=st.booleans(),
+    break_aborts_line=st.booleans(),
 )
 
 
@@ -171,6 +180,10 @@ class Script:
             self.keep(modem.carrier_lost(value, now))
         elif kind == "dtr":
             self.keep(modem.dtr_changed(value, now))
+        elif kind == "rts":
+            self.keep(modem.rts_changed(value, now))
+        elif kind == "break":
+            self.keep(modem.call_break(now) if value else modem.break_received(now))
         elif kind == "hang up":
             self.keep(modem.hang_up("test", now))
         elif kind == "stored" and self.storing:
@@ -196,7 +209,7 @@ events = st.lists(
     | network
     | times
     | times
-    | st.tuples(st.just("dtr"), st.booleans())
+    | st.tuples(st.sampled_from(["dtr", "rts", "break"]), st.booleans())
     | st.just(("hang up", None))
     | st.tuples(st.just("stored"), st.booleans()),
     max_size=14,
@@ -303,7 +316,7 @@ def test_from_anywhere_dtr_and_silence_and_ath_lead_back_to_ok(
     if chr(s3) in string.ascii_letters + string.digits + "&":
         return  # its own fault: no command can be typed
     end = bytes([s3 if s3 < 128 else 13])
-    one.happen(("dte", end + b"ATZ&FE0V1Q0H" + end), 1)
+    one.happen(("dte", end + b"ATZ&FE0V1Q0H$DELAY=0" + end), 1)
     one.happen(("wait", 30.0), 1)
     one.out.clear()
     one.happen(("dte", b"AT\r"), 1)

@@ -182,7 +182,7 @@ def test_usr_s19_counts_minutes_in_step_with_s30() -> None:
 
 def test_usr_y_is_about_breaks() -> None:
     book = Playbook(b"$DIALECT=USR", b"&W3")
-    for y, k, s82 in ((0, 0, 0), (1, 1, 7), (2, 3, 3), (3, 5, 128)):
+    for y, k, s82 in ((0, 1, 7), (1, 1, 7), (2, 3, 3), (3, 5, 128)):
         book.says(b"AT&Y%d\r" % y, OK).says(b"ATS82?\r", b"\r\n%03d\r\n" % s82 + OK)
         assert book.modem.interpreter.profile.basic["\\K"] == k
     assert book.modem.interpreter.store.power_up == 0
@@ -307,7 +307,9 @@ def test_hold() -> None:
 
 
 def test_delay_runs_a_line_so_long_after_its_end() -> None:
-    book = Playbook(b"$DELAY=5").dte(b"ATS7?\r").wait(0.499).nothing().wait(0.001).expect(b"\r\n050\r\n" + OK)
+    book = (
+        Playbook(b"$DELAY=500").dte(b"ATS7?\r").wait(0.499).nothing().wait(0.001).expect(b"\r\n050\r\n" + OK)
+    )
     book.dte(b"AT\rATS0?\r").wait(0.5).expect(OK).wait(0.499).nothing().wait(0.001)
     book.expect(b"\r\n000\r\n" + OK)
     book.dte(b"ATX99\r").wait(0.5).expect(ERROR).dte(b"A/").wait(0.5).expect(ERROR)
@@ -315,14 +317,14 @@ def test_delay_runs_a_line_so_long_after_its_end() -> None:
 
 
 def test_delay_is_kept_like_the_others() -> None:
-    book = Playbook(b"$DELAY=2").dte(b"AT&W\r").wait(0.2).expect(OK)
+    book = Playbook(b"$DELAY=200").dte(b"AT&W\r").wait(0.2).expect(OK)
     again = Playbook(store=Store(json.loads(json.dumps(book.snapshots[-1]))))
-    again.dte(b"AT$DELAY?\r").wait(0.2).expect(b"\r\n$DELAY: 2\r\n" + OK)
+    again.dte(b"AT$DELAY?\r").wait(0.2).expect(b"\r\n$DELAY: 200\r\n" + OK)
     again.dte(b"AT$DELAY=0\r").wait(0.2).expect(OK).says(b"AT$DELAY?\r", b"\r\n$DELAY: 0\r\n" + OK)
 
 
 def test_delay_reorders_nothing() -> None:
-    book = Playbook(b"$DELAY=3").dte(b"ATD1\r\n").wait(0.3).forget().wait(0.2).carrier()
+    book = Playbook(b"$DELAY=300").dte(b"ATD1\r\n").wait(0.3).forget().wait(0.2).carrier()
     book.expect(b"\r\nCONNECT 115200\r\n").call(b"login: ").expect(Deliver(b"login: "))
     book.wait(2).escaped().dte(b"ATH\r").call(b"more").wait(0.3)
     assert book.words() == OK
@@ -331,7 +333,7 @@ def test_delay_reorders_nothing() -> None:
 def test_delay_and_what_is_typed_behind_a_dial() -> None:
     """The LF of CR LF is none of the call's, and neither it nor more bytes within the delay abort it."""
     book = (
-        Playbook(b"$DELAY=3")
+        Playbook(b"$DELAY=300")
         .dte(b"ATD1\r\n")
         .wait(0.1)
         .dte(b"user\r")
@@ -346,14 +348,14 @@ def test_delay_and_what_is_typed_behind_a_dial() -> None:
 
 
 def test_delay_and_a_ring_meanwhile() -> None:
-    book = Playbook(b"$DELAY=3").dte(b"ATS7?\r").wait(0.1).arrives().forget().wait(0.2)
+    book = Playbook(b"$DELAY=300").dte(b"ATS7?\r").wait(0.1).arrives().forget().wait(0.2)
     book.expect(b"\r\n050\r\n" + OK + RING)
-    book = Playbook(b"$DELAY=30;S0=1").arrives().wait(1.9).forget().dte(b"ATS7?\r").wait(0.2).nothing()
+    book = Playbook(b"$DELAY=3000;S0=1").arrives().wait(1.9).forget().dte(b"ATS7?\r").wait(0.2).nothing()
     book.wait(2.8).expect(b"\r\n050\r\n" + OK)
 
 
 def test_delay_and_the_end_of_a_call_meanwhile() -> None:
-    book = Playbook(b"$DELAY=3").into(State.ONLINE_COMMAND).dte(b"ATO\r").wait(0.1).forget()
+    book = Playbook(b"$DELAY=300").into(State.ONLINE_COMMAND).dte(b"ATO\r").wait(0.1).forget()
     book.lost(CallLoss.REMOTE).expect(NO_CARRIER).wait(0.2).expect(ERROR).state(State.IDLE)
 
 

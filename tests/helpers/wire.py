@@ -67,7 +67,7 @@ class End:
                     self.got += data
                 case SendCall(data):
                     self.sent += data
-                    if self.peer is not None:
+                    if self.peer is not None and self.peer.peer is self:  # else it has left this call
                         self.peer.inbox.append(data)
                 case SetCircuit(circuit, on):
                     assert self.circuits.get(circuit) is not on, "circuits are driven only to change"
@@ -97,7 +97,7 @@ class End:
     def _leave(self) -> None:
         peer, self.peer = self.peer, None
         self._clear()
-        if peer is not None:
+        if peer is not None and peer.peer is self:
             peer.finished = True
 
     def _clear(self) -> None:

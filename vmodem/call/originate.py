@@ -74,6 +74,11 @@ class Route:
     #: The directory entry; None when the address was dialled itself.
     entry: Entry | None = None
 
+    @property
+    def rate(self) -> int:
+        """What the entry paces the call to, in bit/s; 0 for nothing."""
+        return 0 if self.entry is None else self.entry.rate or 0
+
 
 class Originator:
     """Places the calls of one modem.

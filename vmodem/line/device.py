@@ -40,7 +40,8 @@ class Port(serial.Serial):
         super()._reconfigure_port(force_update)  # type: ignore[misc]
         if self._characters is None and not self._ignores_breaks:
             return
-        fd = self.fileno()
+        fd = self.fd  # fileno() has none yet while the port is being opened
+        assert fd is not None
         before = termios.tcgetattr(fd)
         settings = [*before[:6], list(before[6])]
         if self._ignores_breaks:

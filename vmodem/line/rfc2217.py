@@ -16,7 +16,7 @@ from typing import Any, Final
 from vmodem import __version__
 from vmodem.line.base import Circuit, Flow, FlowControl
 from vmodem.line.coded import ServedLine, Timer, always, as_data, unchanged
-from vmodem.wire import telnet
+from vmodem.wire import comport, telnet
 from vmodem.wire.comport import Agreed, ModemState, Purge, Refused, Signature, Suspended
 from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set
 from vmodem.wire.events import Data, Ignored, Send
@@ -67,7 +67,8 @@ class Rfc2217Line(ServedLine):
         self._dtr = False
         self._dtr_known = False
         self._rts: bool | None = None  # until the client has said
-        self._held_by_rts = False  # whether RTS off means that the DTE takes no data
+        self._held_by_rts = False  # whether RTS off means that the DTE takes no data, says the modem
+        self._by_circuits = False  # and says the client
         self._ayt_at = float("-inf")
         self._greet_timer = Timer(reactor)
         self._dtr_timer = Timer(reactor)
@@ -112,6 +113,7 @@ class Rfc2217Line(ServedLine):
         self._rate = 0
         self._dtr_known = False
         self._rts = None
+        self._by_circuits = False
         self._attach(self._tcp)
         self._suspend("unknown", True)  # until it is known how to write
         self._greet_timer.set(GREETING_S, self._greet)
@@ -198,6 +200,8 @@ class Rfc2217Line(ServedLine):
                     self._set_dtr(dtr)
             case Set(settings):
                 self._rate = settings.rate
+                self._by_circuits = settings.flow == comport.FLOW_HARDWARE
+                self._obey_rts()
             case BreakSet(True) | telnet.Command(telnet.BRK):
                 self.break_received()
 
@@ -213,9 +217,10 @@ class Rfc2217Line(ServedLine):
             self._send(self._codec.encode(_HERE))
 
     def _obey_rts(self) -> None:
-        """A client that never mentions RTS has its flow controlled by TCP."""
+        """Both the commands and the client have to want it: to a program without flow control RTS means
+        nothing, and a modem with factory settings (&K3) must not fall silent for it."""
         if self.attached:
-            self._suspend("RTS", self._held_by_rts and self._rts is False)
+            self._suspend("RTS", self._held_by_rts and self._by_circuits and self._rts is False)
 
     # -- DTR -----------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from vmodem.line.breaks import SENT_POLL_S, BreakSender, BreakWatch, all_sent, c
 from vmodem.line.circuits import ModemLines
 from vmodem.line.device import Port, explain
 from vmodem.line.following import RateFollower, framing_errors
+from vmodem.line.framing import Framing
 from vmodem.line.poller import shared_poller
 from vmodem.line.portflow import PortFlow
 from vmodem.line.wiring import Wiring
@@ -117,6 +118,7 @@ class SerialLine(Line):
                 frame=Frame(bits, parity),
                 count_errors=count_errors,
             )
+        self._framing = Framing(reactor, self._port, self.description, self._all_sent)
         self._port_flow = PortFlow(self._port, self._wiring, pinned=flow is not None)
         self._break_watch: BreakWatch | None = None
         self._break_sender: BreakSender | None = None
@@ -156,6 +158,7 @@ class SerialLine(Line):
         self._cancel_timer()
         self._stop_polling()
         self._stop_break()
+        self._framing.stop()
         self._finish_sent()
         stream = self._stream
         if stream is None:
@@ -211,6 +214,11 @@ class SerialLine(Line):
                 self._stream.start(self)
                 if self._paused:
                     self._stream.pause()
+
+    def set_framing(self, data_bits: int, parity: str, stop_bits: int) -> None:
+        """No effect while the DTE's speed is followed: what is misheard is judged by the framing."""
+        if self._follower is None and self._stopped is None:
+            self._framing.ask(data_bits, parity, stop_bits)
 
     def send_break(self, seconds: float) -> None:
         if self._break_sender is not None:

@@ -11,6 +11,7 @@ What does not belong here: what an AT command means (the engine), and how a numb
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from atparser import (
     Action,
     Answer,
     BreakDte,
+    Caller,
     CallFailure,
     CallLoss,
     Deliver,
@@ -281,7 +283,8 @@ class Driver:
         self._take_call(stream, CallRecord(self.name, "in", stream.peer, stream.peer))
         self.log.info("{modem}: call from {peer}", modem=self.name, peer=stream.peer)
         stream.start(self)
-        self._perform(self.modem.call_arrived(self._clock()))
+        who = None if caller is None else Caller(caller.number, caller.name)
+        self._perform(self.modem.call_arrived(self._clock(), who, datetime.datetime.now()))
         return True
 
     def _connected(self, placing: object, stream: Stream, route: Any) -> None:
@@ -296,7 +299,7 @@ class Driver:
         self._record.connected_at = self._clock()
         stream.start(self)
         self.modem.dte_rate = self.line.rate
-        self._perform(self.modem.carrier_detected(self._clock()))
+        self._perform(self.modem.carrier_detected(self._clock(), route.rate))
 
     def _failed(self, placing: object, failure: CallFailure, reason: str) -> None:
         if placing is not self._placing:

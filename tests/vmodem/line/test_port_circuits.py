@@ -6,12 +6,13 @@ import os
 import termios
 import tty
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line import breaks
+from vmodem.line import breaks, serialport
 from vmodem.line.base import Circuit, Flow, FlowControl
 from vmodem.line.circuits import CD, CTS, DSR, RTS, ModemLines
 from vmodem.line.serialport import SerialLine
@@ -130,6 +131,27 @@ def test_a_dte_that_leaves_stopped_does_not_stop_the_next(
     reactor.until(lambda: cable.take() == b"for the next")
 
 
+def test_a_device_that_returns_is_set_as_before(reactor: Reactor, begin: Begin, tmp_path: Path) -> None:
+    path = tmp_path / "ttyUSB0"
+    first, second = Cable(), Cable()
+    path.symlink_to(first.path)
+    line = SerialLine(reactor, str(path), modem_lines=first, breaks=lambda _: 0)
+    user = begin(line)
+    line.set_flow(SOFT)
+    path.unlink()
+    first.close()
+    reactor.until(lambda: not user.dtr)
+    second.inputs = first.inputs
+    line._make_lines = second
+    path.symlink_to(second.path)
+    reactor.until(lambda: ("found",) in user.events, 3)
+    assert second.by_characters == (True, True, XON, XOFF)
+    os.write(second.fd, b"back")
+    reactor.until(lambda: user.data == b"back")
+    reactor.wait_for(line.stop(), 1)
+    second.close()
+
+
 def test_characters_that_pass_through(reactor: Reactor, begin: Begin, cable: Cable) -> None:
     line = cable.line(reactor)
     user = begin(line)
@@ -231,6 +253,49 @@ def test_rts_is_told_once_it_was_seen_on(reactor: Reactor, begin: Begin, cable: 
     assert told == [True, False, True]
 
 
+# -- framing -----------------------------------------------------------------------------------------------
+
+
+def framing(line: SerialLine) -> tuple[int, str, float]:
+    return line._port.bytesize, line._port.parity, line._port.stopbits
+
+
+def test_framing_changes_once_everything_has_left(
+    reactor: Reactor, begin: Begin, cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = False
+    monkeypatch.setattr(serialport, "all_sent", lambda fd: empty)
+    line = cable.line(reactor)
+    begin(line)
+    line.set_framing(8, "N", 2)
+    reactor.run_for(0.03)
+    assert framing(line) == (8, "N", 1)
+    empty = True
+    reactor.until(lambda: framing(line) == (8, "N", 2))
+    assert termios.tcgetattr(cable._port)[2] & termios.CSTOPB
+    line.set_framing(0, "N", 1)
+    assert framing(line) == (8, "N", 1)
+
+
+def test_framing_stays_while_the_speed_is_followed(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor, speed=None)
+    begin(line)
+    line.set_framing(7, "E", 1)
+    assert framing(line) == (8, "N", 1)
+
+
+def test_framing_that_the_port_refuses(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    line.set_framing(7, "X", 2)
+    assert framing(line) == (8, "N", 1)
+    line._port.change_rate(1200)  # and nothing of it is left
+    line.set_framing(8, "N", 2)
+    assert framing(line) == (8, "N", 2)
+    os.write(cable.fd, b"A")
+    reactor.until(lambda: user.data == b"A")
+
+
 # -- breaks ------------------------------------------------------------------------------------------------
 
 
@@ -277,8 +342,6 @@ def test_break_behind_what_was_written(reactor: Reactor, begin: Begin, cable: Ca
 def test_break_waits_for_a_transmitter_that_is_not_empty(
     reactor: Reactor, begin: Begin, cable: Cable, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vmodem.line import serialport
-
     empty = False
     monkeypatch.setattr(serialport, "all_sent", lambda fd: empty)
     line = cable.line(reactor)

@@ -207,8 +207,11 @@ def test_rts_holds_data_up_where_it_is_flow_control(
     codec = agreed(reactor, client)
     by_rts, free = FlowControl(Flow.CIRCUITS, Flow.CIRCUITS), FlowControl(Flow.NONE, Flow.NONE)
     line.set_flow(by_rts)
-    line.write(b"never mentioned ")
     client.send(codec.control(comport.RTS_OFF))
+    reactor.run_for(0.03)
+    line.write(b"never mentioned ")
+    assert not user.blocked
+    client.send(codec.control(comport.FLOW_HARDWARE))
     reactor.until(lambda: user.blocked)
     line.write(b"held")
     assert line.backlog == 4

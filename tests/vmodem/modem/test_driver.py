@@ -134,7 +134,7 @@ class Bench:
         """A call that was dialled."""
         attempt = self.dial()
         stream = FakeStream()
-        attempt.connected(stream, SimpleNamespace(peer=stream.peer, rule="5551234"))
+        attempt.connected(stream, SimpleNamespace(peer=stream.peer, rule="5551234", rate=0))
         assert self.modem.state is State.ONLINE
         self.clock.advance(1)
         self.line.take()
@@ -153,7 +153,7 @@ def test_carrier_then_connect_then_data(bench: Bench) -> None:
     attempt = bench.dial()
     bench.line.history.clear()
     stream = FakeStream()
-    attempt.connected(stream, SimpleNamespace(peer="p", rule=""))
+    attempt.connected(stream, SimpleNamespace(peer="p", rule="", rate=0))
     stream.arrive(b"first")
     dcd = bench.line.history.index((Circuit.DCD, True))
     words = [entry[1] for entry in bench.line.history[dcd:] if entry[0] == "write"]
@@ -163,7 +163,7 @@ def test_carrier_then_connect_then_data(bench: Bench) -> None:
 def test_connect_reports_the_rate_of_this_moment(bench: Bench) -> None:
     attempt = bench.dial()
     bench.line.change_rate(2400)
-    attempt.connected(FakeStream(), SimpleNamespace(peer="p", rule=""))
+    attempt.connected(FakeStream(), SimpleNamespace(peer="p", rule="", rate=0))
     assert bench.line.take() == b"\r\nCONNECT 2400\r\n"
 
 
@@ -367,7 +367,7 @@ def test_commands_that_wait_come_before_later_data(bench: Bench) -> None:
     assert not bench.attempts
     bench.line.make_room(None)
     stream = FakeStream()
-    bench.attempts[0].connected(stream, SimpleNamespace(peer="p", rule=""))
+    bench.attempts[0].connected(stream, SimpleNamespace(peer="p", rule="", rate=0))
     bench.line.send(b"data")
     assert bytes(stream.sent) == b"data"
 
@@ -474,7 +474,7 @@ def test_late_word_of_a_cancelled_attempt_changes_nothing(bench: Bench) -> None:
     bench.driver.hang_up("the test")
     bench.line.take()
     stream = FakeStream()
-    late.connected(stream, SimpleNamespace(peer="p", rule=""))
+    late.connected(stream, SimpleNamespace(peer="p", rule="", rate=0))
     late.failed(CallFailure.REFUSED, "too late")
     assert stream.closed
     assert bench.line.take() == b""
@@ -482,7 +482,7 @@ def test_late_word_of_a_cancelled_attempt_changes_nothing(bench: Bench) -> None:
     second = bench.dial()
     late.failed(CallFailure.REFUSED, "too late")
     assert bench.modem.state is State.DIALING
-    second.connected(FakeStream(), SimpleNamespace(peer="p", rule=""))
+    second.connected(FakeStream(), SimpleNamespace(peer="p", rule="", rate=0))
     assert bench.modem.state is State.ONLINE
 
 
@@ -615,3 +615,9 @@ def test_profile_that_cannot_be_stored_says_error_and_ends_the_line(bench: Bench
 
 def test_rest_of_the_line_follows_the_storing(bench: Bench) -> None:
     assert bench.say("ATS0=3&WS0=4S0?") == b"\r\n004\r\n\r\nOK\r\n"
+
+
+def test_the_rate_of_the_number_is_what_a_line_rate_report_shows(bench: Bench) -> None:
+    bench.ok("ATW2")
+    bench.dial().connected(FakeStream(), SimpleNamespace(peer="p", rule="", rate=2400))
+    assert bench.line.take().endswith(b"\r\nCONNECT 2400\r\n")

@@ -41,7 +41,7 @@ class BreakingStream(FakeStream):
 def online(bench: Bench) -> BreakingStream:
     attempt = bench.dial()
     stream = BreakingStream()
-    attempt.connected(stream, SimpleNamespace(peer=stream.peer, rule="5551234"))
+    attempt.connected(stream, SimpleNamespace(peer=stream.peer, rule="5551234", rate=0))
     bench.clock.advance(2)
     bench.line.take()
     stream.journal.clear()
@@ -225,6 +225,21 @@ def test_dtr_dials() -> None:
     assert dialed == ["5551234"]
 
 
+def test_who_calls_is_told_to_the_modem(bench: Bench) -> None:
+    bench.ok("AT+VCID=1")
+    bench.driver.offer(FakeStream(), SimpleNamespace(number="5550199", name="PLANT 7"))  # type: ignore[arg-type]
+    bench.clock.pump([0.5] * 5)
+    said = bench.line.take()
+    assert said.index(b"RING") < said.index(b"DATE = ") < said.index(b"NMBR = 5550199")
+    assert b"NAME = PLANT 7" in said
+
+
+def test_announcement_of_a_call_may_name_the_caller() -> None:
+    bench = Bench(Options(ring_info=True))
+    bench.driver.offer(FakeStream(), SimpleNamespace(number="192000002007", name=""))  # type: ignore[arg-type]
+    assert bench.line.take() == b"\r\nRING 192000002007\r\n"
+
+
 def test_ata_may_wait_for_the_call() -> None:
     bench = Bench(Options(answer_wait=20.0))
     assert bench.say("ATA") == b""
@@ -303,7 +318,7 @@ class Exchange:
 
     def originate(self, dial: Any, connected: Any, failed: Any) -> Any:
         self.stream = FakeStream()
-        connected(self.stream, SimpleNamespace(peer="p", rule=""))
+        connected(self.stream, SimpleNamespace(peer="p", rule="", rate=0))
         return SimpleNamespace(cancel=lambda: None)
 
     def refuse(self, stream: Any, text: bytes) -> None:

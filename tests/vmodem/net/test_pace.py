@@ -710,3 +710,96 @@ def test_directory_entry_with_a_rate(reactor: Reactor, rate: int | None) -> None
             reactor.run_for(0.1)
             assert (len(user.data) < 100) == (rate is not None)
             streams[0].abort()
+
+
+# -- breaks ------------------------------------------------------------------------------------------------
+
+
+class Breaking:
+    """A stream that can carry breaks; the far end takes everything at once."""
+
+    peer = "far"
+    backlog = 0
+
+    def __init__(self) -> None:
+        self.journal: list[object] = []
+        self.user: object = None
+
+    def start(self, user: object) -> None:
+        self.user = user
+
+    def write(self, data: bytes) -> None:
+        self.journal.append(bytes(data))
+
+    def send_break(self, seconds: float, expedited: bool) -> None:
+        self.journal.append(("break", seconds, expedited))
+
+    def discard_pending(self) -> None:
+        self.journal.append("discarded")
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+
+class Listening:
+    """A user who notes what comes."""
+
+    def __init__(self) -> None:
+        self.journal: list[object] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.journal.append(bytes(data))
+
+    def write_blocked(self) -> None:
+        self.journal.append("blocked")
+
+    def write_drained(self) -> None:
+        self.journal.append("drained")
+
+    def stream_ended(self, ending: Ending) -> None:
+        self.journal.append("ended")
+
+
+def breaking() -> tuple[Clock, Breaking, PacedStream, Listening]:
+    clock, inner, user = Clock(), Breaking(), Listening()
+    stream = PacedStream(clock, inner, 300)  # type: ignore[arg-type]
+    stream.break_received = lambda: user.journal.append("break")
+    stream.start(user)
+    clock.advance(1)
+    return clock, inner, stream, user
+
+
+def test_a_break_goes_behind_the_bytes_that_are_still_to_go() -> None:
+    clock, inner, stream, _ = breaking()
+    stream.write(b"abc")
+    stream.send_break(0.3, False)
+    clock.pump([0.04] * 5)
+    stream.send_break(0.5, False)
+    assert inner.journal == [b"a", b"b", b"c", ("break", 0.3, False), ("break", 0.5, False)]
+
+
+def test_an_expedited_break_goes_before_them_and_they_may_be_discarded() -> None:
+    clock, inner, stream, user = breaking()
+    stream.write(b"x" * 100)
+    assert user.journal == ["blocked"]
+    stream.send_break(0.3, True)
+    assert inner.journal == [b"x", ("break", 0.3, True)]
+    stream.discard_pending()
+    assert user.journal == ["blocked", "drained"]
+    assert stream.backlog == 0
+    clock.pump([0.04] * 5)
+    assert inner.journal == [b"x", ("break", 0.3, True), "discarded"]
+
+
+def test_a_break_that_comes_waits_for_the_bytes_before_it() -> None:
+    clock, inner, _, user = breaking()
+    inner.user.data_received(b"abc")  # type: ignore[attr-defined]
+    inner.break_received()  # type: ignore[attr-defined]
+    assert user.journal == [b"a"]
+    clock.pump([0.04] * 5)
+    assert user.journal == [b"a", b"b", b"c", "break"]
+    inner.break_received()  # type: ignore[attr-defined]
+    assert user.journal[-2:] == ["break", "break"]
