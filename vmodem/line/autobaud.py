@@ -2,8 +2,7 @@
 
 A receiver at a wrong rate does not hear nothing, it hears something else: ``AT`` sent twice as fast as it
 listens is ``F6 FE``, sent four times as slowly it is ``78 78 78 78`` and so on.  So the bytes of one misheard
-command mostly tell the rate it was sent at.  What a command looks like is computed here, by a model of a
-receiver, not listed.
+command mostly tell the rate it was sent at (:mod:`vmodem.line.misheard`).
 
 Where bytes cannot tell (below a tenth of our rate every low level is one break, whatever the rate) the next
 rate is the one from which all that is still possible can be told apart; the next command settles it.  Where
@@ -22,15 +21,22 @@ what a command means.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from functools import lru_cache
-from itertools import product
+from collections.abc import Collection
 from math import log
-from typing import Final, NamedTuple
+from typing import Final
 
-#: The rates that are looked for, in bit/s.
-LADDER: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800)
+from vmodem.line.misheard import (
+    EIGHT,
+    LADDER,
+    USUAL,
+    WHOLE,
+    Frame,
+    Match,
+    best_question,
+    deaf,
+    explain,
+)
+
 #: The rate from which every other one of the ladder is heard.
 LISTENING: Final = 57600
 #: A silence that ends what is judged together, in seconds: within a command at 300 bit/s there are 20 ms
@@ -49,7 +55,6 @@ RISEN_S: Final = 3.0
 RISEN: Final = 230400
 #: At any time one that is deaf to USUAL is left after so long a silence, in seconds.
 SILENCE_S: Final = 60.0
-USUAL: Final = 115200
 #: A line left half typed for so long is not waited for, in seconds.
 HALF_TYPED_S: Final = 10.0
 #: Of what arrives in one burst, this many bytes are looked at.
@@ -59,261 +64,8 @@ _CR, _LF, _SLASH, _DEL = 13, 10, 0x2F, 0x7F
 #: Control characters people and programs send: backspace, tab, line ends, cancel, escape, XON and XOFF.
 _CONTROLS: Final = frozenset((3, 8, 9, 10, 13, 17, 19, 24, 27, _DEL))
 _SEARCH, _LETTER, _BODY = 0, 1, 2
-#: As what a burst is explained, the better the higher.
-CHARACTERS, BEGINNING, WHOLE = 1, 2, 3
-#: By how much the clocks of sender and receiver may differ.
-_DRIFTS: Final = (0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015)
-#: Dialling programs send a character so often, in seconds.
-_PACE_S: Final = 0.01
 #: What ends a command: CR, and NUL (no command has one, and any break is one).
 _ENDS: Final = re.compile(rb"[\r\x8d]|(?=[\x00\x80])")
-#: From the first falling edge of ``AT`` and CR to the last one, in bits.
-_LASTING_BITS: Final = 25
-#: Texts that have little in common, to see what a prefix looks like whatever follows it.
-_AFTER: Final = (b"\x00", b"\x7f", b"U")
-
-
-# -- what a receiver hears -------------------------------------------------------------------------------
-
-
-class Heard(NamedTuple):
-    """What a receiver made of a signal."""
-
-    data: bytes
-    #: Characters without a stop bit.
-    errors: int = 0
-    #: Those of them that are all zeros.
-    breaks: int = 0
-
-
-class Frame(NamedTuple):
-    """How a port takes characters apart: data bits, and parity as N, E, O, M or S."""
-
-    bits: int = 8
-    parity: str = "N"
-
-    @property
-    def width(self) -> int:
-        """Bits between start and stop."""
-        return self.bits + (self.parity != "N")
-
-    def codings(self, text: bytes) -> set[tuple[int, ...]]:
-        """A text as DTEs send it into such a port: with eight bits, each parity is possible."""
-        even = tuple(byte | (byte.bit_count() & 1) << 7 for byte in text)
-        odd = tuple(byte ^ 0x80 for byte in even)
-        if self.width == 8:
-            return {tuple(text), even, odd}
-        return {tuple(byte & (1 << self.bits) - 1 | self._parity_bit(byte) << self.bits for byte in text)}
-
-    def _parity_bit(self, byte: int) -> int:
-        ones = byte.bit_count() & 1
-        return {"E": ones, "O": ones ^ 1, "M": 1}.get(self.parity, 0)
-
-
-EIGHT: Final = Frame()
-
-
-def levels(text: Iterable[int], frame: Frame = EIGHT, pause: int = 0) -> list[int]:
-    """The levels on the wire, a bit each, for characters with the parity bit in its place; ``pause`` is how
-    many bits there are between them."""
-    sent: list[int] = []
-    places = range(frame.width)
-    for character in text:
-        sent.append(0)
-        sent.extend(character >> place & 1 for place in places)
-        sent.extend([1] * (1 + pause))
-    return sent
-
-
-def hear(
-    sent: list[int], ratio: float, frame: Frame = EIGHT, late: float = 0.0, eager: bool = False
-) -> Heard:
-    """What a receiver reads of ``sent``, whose bits come ``ratio`` times as fast as its own.
-
-    ``late`` is how long after a falling edge it sees it, in its own bits.  After a character without a stop
-    bit some receivers take the low level for the next start bit (``eager``), others wait for a falling edge.
-    """
-    data = bytearray()
-    mask = (1 << frame.bits) - 1
-    places = range(frame.width)
-    errors = breaks = 0
-    end, at = len(sent), 0.0
-    while True:
-        place = int(at)
-        if place < end and not sent[place] and at:  # low already: no edge here
-            while place < end and not sent[place]:
-                place += 1
-        while place < end and sent[place]:
-            place += 1
-        if place >= end:
-            return Heard(bytes(data), errors, breaks)
-        start = max(at, place) + late * ratio
-        while True:
-            middle = start + ratio / 2
-            if middle >= end or sent[int(middle)]:  # too short for a start bit
-                at = middle
-                break
-            value = 0
-            for bit in places:
-                middle += ratio
-                if middle >= end or sent[int(middle)]:
-                    value |= 1 << bit
-            at = middle + ratio
-            data.append(value & mask)
-            if at >= end or sent[int(at)]:
-                break
-            errors += 1
-            breaks += not value
-            if not value or not eager:
-                break
-            start = at - ratio / 2
-
-
-# -- what commands look like -----------------------------------------------------------------------------
-
-
-class _Looks(NamedTuple):
-    """What the beginnings of commands look like, heard at one ratio of rates."""
-
-    #: Parts of a command as they may be sent in one go, from one character to a whole ``AT`` line.
-    parts: frozenset[bytes]
-    #: Whole ``AT`` lines sent in one go.
-    lines: frozenset[bytes]
-    #: Whole ``AT`` lines with pauses between the characters.
-    typed: frozenset[bytes]
-    #: What a longer line begins with, whatever follows its ``AT``.
-    prefixes: frozenset[bytes]
-
-
-def _hearings(sent: list[int], ratio: float, frame: Frame) -> list[bytes]:
-    """All that may be heard of a signal: no two clocks agree, and receivers differ in seeing edges.
-
-    Where the sender is twice as fast, or four times, the middle of our bits is an edge of its bits, and it
-    matters much how little the clocks differ.
-    """
-    drifts = _DRIFTS if ratio > 1 else _DRIFTS[::3]
-    return [
-        hear(sent, ratio * drift, frame, late, eager).data
-        for drift in drifts
-        for late in (0.0, 1 / 32, 1 / 16)
-        for eager in (False, True)
-    ]
-
-
-@lru_cache(maxsize=256)
-def _looks(ratio: float, frame: Frame) -> _Looks:
-    parts: set[bytes] = set()
-    lines: set[bytes] = set()
-    typed: set[bytes] = set()
-    prefixes: set[bytes] = set()
-    for text in (b"AT", b"at"):
-        for whole in frame.codings(text + b"\r\n"):
-            lines.update(_hearings(levels(whole[:3], frame), ratio, frame))
-            lines.update(_hearings(levels(whole, frame), ratio, frame))
-            singly = [set(_hearings(levels([each], frame), ratio, frame)) for each in whole]
-            typed.update(map(b"".join, product(*singly[:3])))
-            parts.update(*singly)
-            for piece in (whole[:2], whole[1:3]):
-                parts.update(_hearings(levels(piece, frame), ratio, frame))
-            # What is the same whatever follows.
-            followed = [_hearings(levels((*whole[:2], *after), frame), ratio, frame) for after in _AFTER]
-            prefixes.update(bytes(_common(heard)) for heard in zip(*followed, strict=True))
-    return _Looks(
-        frozenset(parts | lines) - {b""},
-        frozenset(lines) - {b""},
-        frozenset(typed) - {b""},
-        frozenset(each for each in prefixes if len(each) > 1),
-    )
-
-
-@lru_cache(maxsize=256)
-def _paced(rate: int, sent_at: int, frame: Frame) -> frozenset[bytes]:
-    """Whole ``AT`` lines with pauses so short that they are part of what a slow receiver hears."""
-    pause = round(_PACE_S * sent_at) - frame.width - 2
-    if pause <= 0 or (frame.width + 2) / rate < _PACE_S / 2:
-        return frozenset()
-    return frozenset(
-        heard
-        for text in (b"AT\r", b"at\r")
-        for whole in frame.codings(text)
-        for heard in _hearings(levels(whole, frame, pause), sent_at / rate, frame)
-        if heard
-    )
-
-
-@lru_cache(maxsize=256)
-def deaf(rate: int, to: int, frame: Frame = EIGHT) -> bool:
-    """Whether ``AT`` and CR, sent at the rate ``to``, may pass a receiver at ``rate`` without a trace."""
-    return b"" in _hearings(levels(min(frame.codings(b"AT\r")), frame), to / rate, frame)
-
-
-def _common(heard: Iterable[bytes]) -> Iterator[int]:
-    """What all of these begin with."""
-    for here in zip(*heard, strict=False):
-        if len(set(here)) > 1:
-            return
-        yield here[0]
-
-
-def _made_of(burst: bytes, parts: Collection[bytes]) -> bool:
-    """Whether ``burst`` is nothing but some of ``parts``, one after the other."""
-    reached = {0}
-    lengths = {len(part) for part in parts}
-    for end in range(1, len(burst) + 1):
-        if any(end - length in reached and burst[end - length : end] in parts for length in lengths):
-            reached.add(end)
-    return len(burst) in reached
-
-
-class _Match(NamedTuple):
-    """How well a burst is explained by one rate."""
-
-    rate: int
-    #: It is ``AT`` and CR as a whole, the beginning of a longer line, or what might be single characters.
-    as_what: int
-    #: How long that takes where it may have been sent in one go, in seconds; else 0.
-    lasts: float = 0.0
-
-
-def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame = EIGHT) -> list[_Match]:
-    """The rates at which a command may have been sent that sounds like ``burst`` at ``rate``."""
-    found = []
-    for sent_at in rates:
-        if sent_at == rate:
-            continue
-        looks = _looks(sent_at / rate, frame)
-        if burst in looks.lines:
-            found.append(_Match(sent_at, WHOLE, _LASTING_BITS / sent_at))
-        elif burst in looks.typed or burst in _paced(rate, sent_at, frame):
-            found.append(_Match(sent_at, WHOLE))
-        elif burst.startswith(tuple(looks.prefixes)):
-            found.append(_Match(sent_at, BEGINNING))
-        elif _made_of(burst, looks.parts):
-            found.append(_Match(sent_at, CHARACTERS))
-    return found
-
-
-@lru_cache(maxsize=4096)
-def _line_looks(rate: int, sent_at: int, frame: Frame) -> bytes:
-    """What ``AT`` and CR sent at one rate sound like at another, on the whole."""
-    return hear(levels(min(frame.codings(b"AT\r")), frame), sent_at / rate, frame).data
-
-
-def best_question(possible: Collection[int], rates: Collection[int], frame: Frame = EIGHT) -> int:
-    """The rate at which the next command tells most surely at which of the ``possible`` it was sent.
-
-    One that is deaf to some of them is a bad place, one where several of them sound alike not a good one.
-    """
-
-    def badness(rate: int) -> tuple[int, int, bool, int]:
-        unheard = sum(deaf(rate, other, frame) for other in possible if other != rate)
-        sounds = Counter(_line_looks(rate, other, frame) for other in possible if other != rate)
-        return unheard, max(sounds.values(), default=0), rate not in possible, abs(rate - USUAL)
-
-    return min(rates, key=badness)
-
-
-# -- what is believed ------------------------------------------------------------------------------------
 
 
 class Autobaud:
@@ -583,7 +335,7 @@ class Autobaud:
             self._walk(now)
         return True
 
-    def _choose(self, matches: list[_Match]) -> int:
+    def _choose(self, matches: list[Match]) -> int:
         """The rate to try, of those that are possible."""
         possible = self._possible
         if len(possible) == 1:

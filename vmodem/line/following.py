@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from vmodem.line.autobaud import EIGHT, Autobaud, Frame
+from vmodem.line.autobaud import Autobaud
 from vmodem.line.coded import Timer
+from vmodem.line.misheard import EIGHT, Frame
 
 if TYPE_CHECKING:
     from vmodem.line.device import Port

@@ -16,13 +16,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from vmodem.line import circuits
-from vmodem.line.autobaud import Frame
 from vmodem.line.base import Circuit, FlowControl, Line, LineError, LineUser
 from vmodem.line.breaks import SENT_POLL_S, BreakSender, BreakWatch, all_sent, count_breaks
 from vmodem.line.circuits import ModemLines
 from vmodem.line.device import Port, explain
 from vmodem.line.following import RateFollower, framing_errors
 from vmodem.line.framing import Framing
+from vmodem.line.misheard import Frame
 from vmodem.line.poller import shared_poller
 from vmodem.line.portflow import PortFlow
 from vmodem.line.wiring import Wiring

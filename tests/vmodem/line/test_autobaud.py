@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 
 from tests.helpers.reactors import Reactor
 from tests.helpers.uart import Format, Receiver, Signal, breaks, heard, transmit
-from vmodem.line import autobaud, following
-from vmodem.line.autobaud import LADDER, LISTENING, SILENCE_S, TRIAL_S, Autobaud, Frame, deaf, explain
+from vmodem.line import autobaud, following, misheard
+from vmodem.line.autobaud import LISTENING, SILENCE_S, TRIAL_S, Autobaud
 from vmodem.line.base import LineError
+from vmodem.line.misheard import LADDER, Frame, deaf, explain
 from vmodem.line.parse import make_line
 from vmodem.line.rate import rate_of
 from vmodem.line.serialport import SerialLine
@@ -167,21 +168,21 @@ def test_model_agrees_with_the_simulated_receiver(form: Format) -> None:
             burst = heard(text, after, receiver, form)
             if burst:
                 matches = explain(burst, before)
-                explained.append(after in {each.rate for each in matches if each.as_what == autobaud.WHOLE})
+                explained.append(after in {each.rate for each in matches if each.as_what == misheard.WHOLE})
     assert explained.count(True) > 0.97 * len(explained)
 
 
 def test_equal_rates_are_heard_right() -> None:
     text = bytes(range(256))
     for rate in LADDER:
-        assert autobaud.hear(autobaud.levels(text), 1.0).data == text
+        assert misheard.hear(misheard.levels(text), 1.0).data == text
         assert heard(text, rate, Receiver(rate, phase=0.5, drift=0.02)) == text
 
 
 def test_breaks_and_framing_errors_are_told() -> None:
-    sent = autobaud.levels(b"\x00")
-    assert autobaud.hear(sent, 0.5) == (b"\x00", 1, 1)
-    assert autobaud.hear(autobaud.levels(b"\x7f\x00"), 1.4).errors == 1
+    sent = misheard.levels(b"\x00")
+    assert misheard.hear(sent, 0.5) == (b"\x00", 1, 1)
+    assert misheard.hear(misheard.levels(b"\x7f\x00"), 1.4).errors == 1
     held = list(Receiver(9600).receive(breaks((0.0, 0.1))))
     assert [(each.value, each.is_break) for each in held] == [(0, True)]
 
