@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn
 
 from twisted.logger import Logger
 
@@ -47,6 +47,7 @@ from atparser import (
     StoreProfile,
 )
 from vmodem.line.base import Circuit, Flow, FlowControl, Line
+from vmodem.modem.exchange import Attempt, Exchange
 from vmodem.modem.record import CallRecord
 from vmodem.net.stream import Cause, Ending, Stream
 
@@ -69,28 +70,6 @@ _LOSSES: Final = {
     Cause.DEVICE: CallLoss.REMOTE,
     Cause.ERROR: CallLoss.ERROR,
 }
-
-
-class Attempt(Protocol):
-    """A call being placed."""
-
-    def cancel(self) -> None:
-        """Give it up; neither callback is called any more."""
-
-
-class Exchange(Protocol):
-    """Whoever places calls for this modem, and says goodbye to callers it does not take."""
-
-    def originate(
-        self,
-        dial: DialString,
-        connected: Callable[[Stream, Any], None],
-        failed: Callable[[CallFailure, str], None],
-    ) -> Attempt:
-        """Place a call."""
-
-    def refuse(self, stream: Stream, text: bytes) -> None:
-        """Send ``text`` to a caller and close."""
 
 
 class Driver:
