@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.logger import Logger
 
-from vmodem.line.base import Line, LineUser
+from vmodem.line.base import Flow, FlowControl, Line, LineUser
 from vmodem.line.tcp import TcpLine
 from vmodem.wire.events import Data
 
@@ -122,6 +122,9 @@ class CodedLine(Line):
         self._paused = False
         self._reading = True
         self._delivering = False
+        # XON and XOFF, in both directions (V.250 clause 6.2.12)
+        self._by_characters: FlowControl | None = None
+        self._straight = True  # no character among the data means anything
 
     # -- for subclasses ------------------------------------------------------------------------------------
 
@@ -173,13 +176,27 @@ class CodedLine(Line):
         return self._transport is not None
 
     def pause(self) -> None:
-        self._paused = True
+        if not self._paused:
+            self._paused = True
+            self._hold_dte(True)
 
     def resume(self) -> None:
-        self._paused = False
+        if self._paused:
+            self._paused = False
+            self._hold_dte(False)
         self._taken_ahead = 0
         self._deliver()
         self._update_reading()
+
+    def set_flow(self, flow: FlowControl) -> None:
+        if self._paused:
+            self._hold_dte(False)  # in the old way; or nobody ever would
+        self._by_characters = flow
+        self._straight = Flow.XON_XOFF not in flow.dce_by_dte
+        if self._paused:
+            self._hold_dte(True)
+        if self._straight:
+            self._suspend("XOFF", False)
 
     def when_sent(self, done: Callable[[], None]) -> None:
         self._when_sent = done
@@ -224,6 +241,24 @@ class CodedLine(Line):
         elif why in self._suspended:
             self._suspended.remove(why)
             self._flush()
+
+    def _hold_dte(self, on: bool) -> None:
+        """Ask the DTE to stop, or to go on, where that is done by characters."""
+        flow = self._by_characters
+        if flow is not None and Flow.XON_XOFF in flow.dte_by_dce and "unknown" not in self._suspended:
+            self._send(self._encode(bytes((flow.xoff if on else flow.xon,))))
+
+    def _obey(self, data: bytes) -> bytes:
+        """Do as XON and XOFF among the data say, and return what else there is."""
+        flow = self._by_characters
+        if flow is None or self._straight:
+            return data
+        xon, xoff = bytes((flow.xon,)), bytes((flow.xoff,))
+        # Nothing can be written between two bytes of a chunk, so only the last of the characters counts.
+        on, off = data.rfind(xon), data.rfind(xoff)
+        if on != off:
+            self._suspend("XOFF", off > on)
+        return data if flow.through else data.translate(None, xon + xoff)
 
     def _purge(self) -> None:
         """Forget the data that waits for the DTE, but no circuit."""
@@ -270,12 +305,16 @@ class CodedLine(Line):
     # -- from the DTE --------------------------------------------------------------------------------------
 
     def _received(self, data: bytes) -> None:
-        if not self._paused and not self._ahead and self._passes(data):
+        if self._straight and not self._paused and not self._ahead and self._passes(data):
             self._user.dte_received(data)
             return
         for event in self._decode(data):
             if self._at_once(event):
                 continue
+            if isinstance(event, Data) and not self._straight:
+                event = Data(self._obey(event.data))
+                if not event.data:
+                    continue
             self._ahead.append(event)
             if self._paused and self._is_urgent(event):
                 self._deliver(force=True)

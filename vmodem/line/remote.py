@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from vmodem import __version__
 from vmodem.line import circuits
-from vmodem.line.base import Circuit, LineUser
+from vmodem.line.base import Circuit, FlowControl, LineUser
 from vmodem.line.coded import NOBODY, CodedLine, Timer, always, as_data, nowhere, unchanged
 from vmodem.line.poller import shared_poller
 from vmodem.line.seeker import Seeker
@@ -182,6 +182,11 @@ class RemoteLine(CodedLine):
         if self._up and self._codec.agreed:
             self._empty_at = 0.0
             self._send(self._codec.purge(Purge.TRANSMIT))
+
+    def set_flow(self, flow: FlowControl) -> None:
+        # The port is another's, and so is its CTS: only characters are obeyed without being told to in LINE.
+        if self._flow == "none":
+            super().set_flow(flow)
 
     def send_break(self, seconds: float) -> None:
         if self._up:

@@ -93,7 +93,8 @@ class Rfc2217Line(ServedLine):
             self._notify(lambda: codec.modem_state(state))
 
     def set_flow(self, flow: FlowControl) -> None:
-        # The other direction is TCP's own.
+        super().set_flow(flow)
+        # Circuit 106 towards the DTE is TCP's own holding up.
         self._held_by_rts = Flow.CIRCUITS in flow.dce_by_dte
         self._obey_rts()
 

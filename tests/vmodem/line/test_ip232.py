@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line.base import Circuit, Line, LineError
+from vmodem.line.base import Circuit, Flow, FlowControl, Line, LineError
 from vmodem.line.coded import READ_AHEAD
 from vmodem.line.ip232 import DEFAULT_PORT, Ip232Line
 from vmodem.line.parse import make_line
@@ -271,3 +271,62 @@ def test_an_address_in_use_is_named(reactor: Reactor, begin: Begin) -> None:
     begin(line)
     with pytest.raises(LineError, match=f"ip232:{line.port}"):
         Ip232Line(reactor, line.port).start(User(line))
+
+
+XON_XOFF = FlowControl(Flow.XON_XOFF, Flow.XON_XOFF)
+
+
+def test_xoff_of_the_dte_stops_what_goes_to_it(reactor: Reactor, begin: Begin, connect: Any) -> None:
+    line = Ip232Line(reactor, 0)
+    user = begin(line)
+    line.set_flow(XON_XOFF)
+    emulator = connect(line)
+    emulator.sock.sendall(b"a\x13b")
+    reactor.until(lambda: user.data == b"ab")
+    line.write(b"waits\xff")
+    reactor.run_for(0.02)
+    assert emulator.read() == b""
+    assert line.backlog == 6
+    emulator.sock.sendall(b"\x11c")
+    reactor.until(lambda: emulator.read() == b"waits\xff\xff")
+    assert user.data == b"abc"
+
+
+def test_a_dte_is_held_up_by_xoff(reactor: Reactor, begin: Begin, connect: Any) -> None:
+    line = Ip232Line(reactor, 0)
+    user = begin(line)
+    line.set_flow(XON_XOFF)
+    emulator = connect(line)
+    line.pause()
+    reactor.until(lambda: emulator.read() == b"\x13")
+    emulator.sock.sendall(b"late")
+    line.resume()
+    reactor.until(lambda: emulator.read() == b"\x13\x11" and user.data == b"late")
+
+
+def test_other_flow_control_lets_everything_pass_again(reactor: Reactor, begin: Begin, connect: Any) -> None:
+    line = Ip232Line(reactor, 0)
+    user = begin(line)
+    line.set_flow(XON_XOFF)
+    emulator = connect(line)
+    emulator.sock.sendall(b"\x13x")
+    reactor.until(lambda: user.data == b"x")
+    line.write(b"waits")
+    line.set_flow(FlowControl(Flow.NONE, Flow.NONE))
+    reactor.until(lambda: emulator.read() == b"waits")
+    emulator.sock.sendall(b"\x13\x11")
+    reactor.until(lambda: user.data == b"x\x13\x11")
+
+
+def test_characters_may_be_obeyed_and_still_passed_on(reactor: Reactor, begin: Begin, connect: Any) -> None:
+    line = Ip232Line(reactor, 0)
+    user = begin(line)
+    line.set_flow(FlowControl(Flow.XON_XOFF, Flow.NONE, through=True))
+    emulator = connect(line)
+    emulator.sock.sendall(b"a\x13")
+    reactor.until(lambda: user.data == b"a\x13")
+    line.write(b"waits")
+    reactor.run_for(0.02)
+    assert emulator.read() == b""
+    emulator.sock.sendall(b"\x11")
+    reactor.until(lambda: emulator.read() == b"waits" and user.data == b"a\x13\x11")
