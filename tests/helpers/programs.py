@@ -18,6 +18,7 @@ PACKAGES: Final[Mapping[str, str]] = {
     "chat": "ppp",
     "expect": "expect",
     "gammu": "gammu",
+    "ip": "iproute2",
     "kermit": "ckermit",
     "microcom": "microcom",
     "minicom": "minicom",
@@ -38,6 +39,8 @@ PACKAGES: Final[Mapping[str, str]] = {
     "telnet": "inetutils-telnet",
     "tio": "tio",
     "tmux": "tmux",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
     "wvdial": "wvdial",
     "wvdialconf": "wvdial",
 }
