@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import comport, telnet
-from .comport import Agreed, CommonEvent, LineState, ModemState, Purge, Refused, Signature, Suspended
-from .events import Ignored, ProtocolError, Send
-from .telnet import Negotiated, Side, Subnegotiation, Telnet
+from .comport import CommonEvent, LineState, ModemState, Purge, Signature, Suspended
+from .comport_end import ComPortEnd
+from .events import ProtocolError, Send
+from .telnet import Side, Telnet
 
 
 @dataclass(frozen=True)
@@ -40,26 +41,19 @@ class Answered:
 Event = CommonEvent | ModemStateTold | LineStateTold | Answered
 
 
-class ComPortClient:
+class ComPortClient(ComPortEnd):
     """A connection to one access server."""
 
     def __init__(self, *, signature: bytes = b"", telnet_side: Telnet | None = None) -> None:
-        self.telnet = telnet_side or Telnet(
-            offers=(telnet.BINARY, telnet.SGA, telnet.COM_PORT),
-            accepts=(telnet.BINARY, telnet.SGA, telnet.ECHO, telnet.COM_PORT),
+        super().__init__(
+            telnet_side
+            or Telnet(
+                offers=(telnet.BINARY, telnet.SGA, telnet.COM_PORT),
+                accepts=(telnet.BINARY, telnet.SGA, telnet.ECHO, telnet.COM_PORT),
+            )
         )
-        self.passes = self.telnet.passes
-        self.encode = self.telnet.encode
         self._signature = signature
         self._told = False
-        self._agreed = False
-        self._refused = False
-        self._events: list[Event] = []
-
-    @property
-    def agreed(self) -> bool:
-        """Whether the server has shown that it speaks RFC 2217."""
-        return self._agreed
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -109,40 +103,7 @@ class ComPortClient:
 
     # -- receiving -----------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes) -> list[Event]:
-        """What a chunk means, in order."""
-        events = self._events = []
-        for event in self.telnet.receive(data):
-            if isinstance(event, Negotiated):
-                self._negotiated(event)
-            elif isinstance(event, Subnegotiation):
-                if event.option != telnet.COM_PORT:
-                    events.append(Ignored(f"subnegotiation of telnet option {event.option}"))
-                    continue
-                self._agree()
-                try:
-                    self._notice(event.data)
-                except ProtocolError as exc:
-                    events.append(Ignored(str(exc)))
-            else:
-                events.append(event)
-        return events
-
-    def _negotiated(self, event: Negotiated) -> None:
-        if event.option != telnet.COM_PORT:
-            return
-        if event.on:
-            self._agree()
-        elif not self._refused and not self._agreed:
-            self._refused = True
-            self._events.append(Refused())
-
-    def _agree(self) -> None:
-        if not self._agreed:
-            self._agreed = True
-            self._events.append(Agreed())
-
-    def _notice(self, data: bytes) -> None:
+    def _heard(self, data: bytes) -> None:
         code, value = comport.unpack(data)
         # A few servers send the client's codes for suspend and resume.
         if code not in (comport.FLOWCONTROL_SUSPEND, comport.FLOWCONTROL_RESUME):

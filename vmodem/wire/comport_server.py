@@ -16,18 +16,17 @@ from typing import Final
 
 from . import comport, telnet
 from .comport import (
-    Agreed,
     CommonEvent,
     LineState,
     ModemState,
     PortSettings,
     Purge,
-    Refused,
     Signature,
     Suspended,
 )
-from .events import Ignored, ProtocolError, Send
-from .telnet import Negotiated, Side, Subnegotiation, Telnet
+from .comport_end import ComPortEnd
+from .events import ProtocolError, Send
+from .telnet import Side, Telnet
 
 #: Rates in one byte, as the access servers of one maker have them instead of four.
 SHORT_RATES: Final = {
@@ -95,7 +94,7 @@ def _as_asked(settings: PortSettings) -> PortSettings:
     return settings
 
 
-class ComPortServer:
+class ComPortServer(ComPortEnd):
     """One client's connection.
 
     ``accept`` is asked what becomes of settings a client wants, and returns those that will be in force; by
@@ -111,30 +110,23 @@ class ComPortServer:
         accept: Callable[[PortSettings], PortSettings] = _as_asked,
         telnet_side: Telnet | None = None,
     ) -> None:
-        self.telnet = telnet_side or Telnet(
-            offers=(telnet.BINARY, telnet.ECHO, telnet.SGA, telnet.COM_PORT),
-            accepts=(telnet.BINARY, telnet.SGA, telnet.COM_PORT),
+        super().__init__(
+            telnet_side
+            or Telnet(
+                offers=(telnet.BINARY, telnet.ECHO, telnet.SGA, telnet.COM_PORT),
+                accepts=(telnet.BINARY, telnet.SGA, telnet.COM_PORT),
+            )
         )
-        self.passes = self.telnet.passes
-        self.encode = self.telnet.encode
         self.settings = settings or PortSettings()
         self._signature = signature
         self._signatures = SIGNATURES
         self._accept = accept
-        self._agreed = False
-        self._refused = False
         #: The client's circuits, as it has set them; a caller that presumes one says so here, for queries.
         self.dtr = self.rts = False
         self._break = False
         self._state = ModemState(0)
         self._mask = ModemState(255)
         self._line_mask = LineState(0)
-        self._events: list[Event] = []
-
-    @property
-    def agreed(self) -> bool:
-        """Whether the client has shown that it speaks RFC 2217: by negotiation, or by simply doing it."""
-        return self._agreed
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -180,45 +172,11 @@ class ComPortServer:
 
     # -- receiving -----------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes) -> list[Event]:
-        """What a chunk means, in order."""
-        events = self._events = []
-        for event in self.telnet.receive(data):
-            if isinstance(event, Negotiated):
-                self._negotiated(event)
-            elif isinstance(event, Send):
-                self._send(event.data)
-            elif isinstance(event, Subnegotiation):
-                if event.option != telnet.COM_PORT:
-                    events.append(Ignored(f"subnegotiation of telnet option {event.option}"))
-                    continue
-                self._agree()
-                try:
-                    self._command(event.data)
-                except ProtocolError as exc:
-                    events.append(Ignored(str(exc)))
-            else:
-                events.append(event)
-        return events
-
-    def _negotiated(self, event: Negotiated) -> None:
-        if event.option != telnet.COM_PORT:
-            return
-        if event.on:
-            self._agree()
-        elif not self._refused and not self._agreed:
-            self._refused = True
-            self._events.append(Refused())
-
-    def _agree(self) -> None:
-        if self._agreed:
-            return
-        self._agreed = True
-        self._events.append(Agreed())
+    def _begin(self) -> None:
         # Clients know no circuit until they are told; some never ask.
         self._send(self._answer(comport.NOTIFY_MODEMSTATE, bytes((self._state & self._mask,))))
 
-    def _command(self, data: bytes) -> None:
+    def _heard(self, data: bytes) -> None:
         code, value = comport.unpack(data)
         if code == comport.SIGNATURE:
             self._signature_came(value)
@@ -345,10 +303,3 @@ class ComPortServer:
 
     def _answer(self, code: int, value: bytes) -> bytes:
         return self.telnet.subnegotiation(telnet.COM_PORT, bytes((code + comport.SERVER,)) + value)
-
-    def _send(self, data: bytes) -> None:
-        last = self._events[-1] if self._events else None
-        if isinstance(last, Send):
-            self._events[-1] = Send(last.data + data)
-        else:
-            self._events.append(Send(data))
