@@ -9,10 +9,11 @@ rate is the one from which all that is still possible can be told apart; the nex
 they tell nothing at all, the rates are tried one after another.  A rate is *good* once a command prefix was
 read at it; every other is a trial, and one at which nothing sensible is heard ends at the good rate again.
 
-Two things no receiver can do.  Noise can look like a command from elsewhere, so a good rate is left only for
-what noise hardly ever is.  And a command sent some fifty times faster than we listen is over before a start
-bit is believed: from a rate so slow that it is deaf to others we go to a faster one after a long silence, or
-when somebody has just raised DTR and yet nothing is heard.
+Two things no receiver can do.  Noise can look like a command from elsewhere, so once a command was read a
+good rate is left only for what noise hardly ever is; when DTR has just risen the first sign counts.  And a
+command sent some fifty times faster than we listen is over before a start bit is believed: from a rate so
+slow that it is deaf to others we go to a faster one after a long silence, or when somebody has just raised
+DTR and yet nothing is heard.
 
 Bytes and moments go in, rates and bytes fit for the modem come out.  What does not belong here: ports, and
 what a command means.
@@ -180,6 +181,7 @@ class Autobaud:
         if not self.passes:
             if self.trial:
                 self._return(now)
+            self._sure = False  # one sign is enough, until the first command is read
             self._stay(now, RISEN_S, RISEN)
 
     def fix(self, rate: int | None, now: float) -> None:
