@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from vmodem.call.answer import Caller
     from vmodem.call.directory import Directory
+    from vmodem.call.target import Target
     from vmodem.modem.driver import Driver
     from vmodem.net.stream import Stream
 
@@ -185,7 +186,7 @@ class ModemApp:
             raise StartError(f"--entry: {exc}", EX_USAGE) from exc
         return Directory(entries)
 
-    def _offer_back(self, stream: Stream, caller: Caller) -> bool:
+    def _offer_back(self, target: Target, stream: Stream, caller: Caller) -> bool:
         return self.driver.offer(stream, caller)
 
     def _offer(self, stream: Stream, caller: Caller) -> bool:

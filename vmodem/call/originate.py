@@ -1,16 +1,18 @@
 """Placing calls: from a dial string to a connected stream.
 
-The order is: what was quoted, the directory, an address that was spelled out.  Then the rules, on the
-resolved address, and only then a socket.  What does not belong here: deadlines (the engine's S7) and result
-codes.
+The order is: what was quoted, the directory, what the numbering of a network says (LAN, private ENUM), an
+address that was spelled out.  Then the rules, on the resolved address, and only then a socket.  A number may
+stand for several lines: they are tried in order until one takes the call.
+
+What does not belong here: how each kind of target is reached (carriers.py), deadlines (the engine's S7) and
+result codes.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.logger import Logger
 
@@ -20,25 +22,35 @@ from vmodem.net.access import DialRules
 from vmodem.net.address import Destination, IPAddress, destination, literal
 from vmodem.net.connect import Connecting, Trouble
 from vmodem.net.pace import PacedStream
-from vmodem.net.resolve import Resolver, SystemResolver
+from vmodem.net.resolve import Lookup, Resolver, SystemResolver
 from vmodem.net.stream import FdStream, Stream
 
-from . import program, services
 from .answer import Caller
 from .directory import Directory, Entry, Match
-from .target import Target
+from .target import PLACES, Target
 
 #: The port of an address that names none: 23, as every modem on a network has it.
 DEFAULT_PORT: Final = 23
+#: While other lines remain to be tried, one that says nothing is waited for so long, in seconds.
+HUNT_S: Final = 5.0
 
 _FAILURES: Final = {
     Trouble.REFUSED: CallFailure.REFUSED,
     Trouble.NO_ANSWER: CallFailure.NO_ANSWER,
     Trouble.NO_NETWORK: CallFailure.NO_NETWORK,
 }
+#: Of several lines that were tried in vain the one that tells most counts.
+_TELLING: Final = (
+    CallFailure.FORBIDDEN,
+    CallFailure.UNKNOWN,
+    CallFailure.NO_NETWORK,
+    CallFailure.NO_ANSWER,
+    CallFailure.REFUSED,
+)
 
-#: Asks this modem's own answer side to take a call.  False: it is busy.
-OfferBack = Callable[[Stream, Caller], bool]
+#: Offers a call to a modem or group of this process (``line:``, ``group:``), or to this modem's own answer
+#: side (``loop:``).  False: busy.
+OfferInside = Callable[[Target, Stream, Caller], bool]
 Connected = Callable[[Stream, "Route"], None]
 Failed = Callable[[CallFailure, str], None]
 
@@ -49,6 +61,21 @@ class CallError(Exception):
     def __init__(self, failure: CallFailure, reason: str) -> None:
         super().__init__(reason)
         self.failure = failure
+
+
+class Numbering(Protocol):
+    """Whoever knows numbers that are not in the directory."""
+
+    def find(
+        self, number: str, found: Callable[[list[Target], str], None], failed: Callable[[str], None]
+    ) -> Lookup:
+        """Look a number up.  Calls exactly one of the two, later: ``found`` with the targets in the order in
+        which to try them and what said so, ``failed`` with a reason for people."""
+
+    def hunt(
+        self, host: str, found: Callable[[list[Target], str], None], failed: Callable[[str], None]
+    ) -> Lookup:
+        """The lines of a host (``vmodem:HOST``), in the same way."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +94,21 @@ class Route:
     #: What was dialled.
     number: str
     target: Target
-    #: The directory key that matched, "" when the address was dialled itself.
+    #: The directory key that matched, or what else said so; "" when the address was dialled itself.
     rule: str
     #: The address connected to, or the service or program, for people.
     peer: str
     #: The directory entry; None when the address was dialled itself.
     entry: Entry | None = None
-
-    @property
-    def rate(self) -> int:
-        """What the entry paces the call to, in bit/s; 0 for nothing."""
-        return 0 if self.entry is None else self.entry.rate or 0
+    #: What the call is paced to, in bit/s; 0 for nothing.
+    rate: int = 0
 
 
 class Originator:
     """Places the calls of one modem.
 
-    ``name`` and ``number`` introduce it on the help page; ``offer_back`` is asked by ``loop:`` targets.
+    ``name`` and ``number`` introduce it on the help page and to those it calls; ``offer_inside`` is asked by
+    targets within the process.  ``rate`` paces every call whose entry says nothing else, in bit/s.
     """
 
     def __init__(
@@ -91,21 +116,27 @@ class Originator:
         reactor: Any,
         directory: Directory,
         dial_rules: DialRules,
-        offer_back: OfferBack,
+        offer_inside: OfferInside,
         *,
         name: str = "",
         number: str = "",
         default_port: int = DEFAULT_PORT,
         resolver: Resolver | None = None,
+        numberings: Sequence[Numbering] = (),
+        default: Target | None = None,
+        rate: int = 0,
     ) -> None:
         self.reactor = reactor
         self.directory = directory
         self.dial_rules = dial_rules
-        self.offer_back = offer_back
+        self.offer_inside = offer_inside
         self.name = name
         self.number = number
         self.default_port = default_port
         self.resolver = SystemResolver(reactor) if resolver is None else resolver
+        self.numberings = tuple(numberings)
+        self.default = default
+        self.rate = rate
 
     def originate(self, dial: DialString, connected: Connected, failed: Failed) -> Attempt:
         """Place a call.  Exactly one of the callbacks is called, always after this method returned and never
@@ -114,188 +145,271 @@ class Originator:
         return Attempt(self, dial, connected, failed)
 
     def plan(self, dial: DialString) -> Plan:
-        """Which target a dial string means.  Reaches for nothing; raises :class:`CallError`."""
+        """Which target a dial string means as far as can be told without asking anybody.  Raises
+        :class:`CallError`."""
         if not dial.raw.strip():
+            if self.default is not None:
+                return Plan(self.default, Match(Entry(self.default), "default"))
             raise CallError(CallFailure.UNKNOWN, "nothing was dialled")
         match = self.directory.lookup(dial)
         if match is not None:
             return Plan(match.entry.target, match)
+        return self._spelled_out(dial)
+
+    def is_number(self, dial: DialString) -> bool:
+        """Whether the numberings are to be asked: digits alone that are not in the directory."""
+        if not self.numberings or not dial.number.isdigit() or dial.literal:
+            return False
+        return self.directory.lookup(dial) is None
+
+    def _spelled_out(self, dial: DialString) -> Plan:
         address = dial.address()
         if address is None:
             raise CallError(CallFailure.UNKNOWN, "not in the directory, and no address")
-        if address.scheme in ("", "tcp", "raw"):
-            return Plan(Target("tcp", host=address.host, port=address.port or self.default_port))
-        if address.scheme == "unix":
+        kind = "tcp" if address.scheme in ("", "raw") else address.scheme
+        if kind == "unix":
             # A path from the DTE would reach every local service of this machine, past any rule on addresses.
             raise CallError(CallFailure.FORBIDDEN, "Unix sockets can be called through the directory only")
-        raise CallError(CallFailure.UNKNOWN, f"{address.scheme}: calls cannot be placed from here")
+        if kind == "ssh" and not address.user:
+            raise CallError(CallFailure.UNKNOWN, "ssh: needs an account, like ssh:me@host")
+        if kind not in PLACES:
+            raise CallError(CallFailure.UNKNOWN, f"{kind}: calls cannot be placed from here")
+        port = address.port or PLACES[kind][1] or self.default_port
+        options = (("cr-nul", "never"),) if kind == "telnet" and not address.cr_nul else ()
+        return Plan(Target(kind, host=address.host, port=port, user=address.user, options=options))
 
 
 class Attempt:
-    """A call being placed.  ``Originator.originate`` makes it."""
+    """A call being placed.  ``Originator.originate`` makes it; a carrier (:mod:`vmodem.call.carriers`) uses
+    it to say how it went."""
 
     _log = Logger()
 
     def __init__(self, origin: Originator, dial: DialString, connected: Connected, failed: Failed) -> None:
-        self._origin = origin
-        self._reactor = origin.reactor
+        self.origin = origin
+        self.reactor = origin.reactor
+        self.match: Match | None = None
+        #: What is being tried now.
+        self.target = Target("tcp")
         self._dial = dial
         self._connected = connected
         self._failed = failed
-        self._match: Match | None = None
-        self._target = Target("tcp")
+        self._targets: list[Target] = []
+        self._asked: list[Numbering] = []
+        self._worst: tuple[CallFailure, str] | None = None
         self._over = False
-        #: Whatever is under way: a timer, a lookup, a connection.
-        self._pending: Any = self._reactor.callLater(0, self._begin)
+        self._limit: Any = None
+        #: Whatever is under way: a timer, a lookup, a connection, a layer.
+        self._pending: Any = self.reactor.callLater(0, self._begin)
 
     def cancel(self) -> None:
         """Give the call up: no socket and no timer is left when this returns, and no callback will come."""
-        if self._over:
-            return
-        self._over = True
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.cancel()
+        if not self._over:
+            self._over = True
+            self._let_go()
 
-    # -- steps ---------------------------------------------------------------------------------------------
+    @property
+    def over(self) -> bool:
+        """Whether the call is connected, failed or given up."""
+        return self._over
+
+    @property
+    def entry(self) -> Entry | None:
+        """The directory entry; None when the address was dialled itself."""
+        return None if self.match is None else self.match.entry
+
+    # -- which target --------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         self._pending = None
-        try:
-            plan = self._origin.plan(self._dial)
-        except CallError as exc:
-            self._fail(exc.failure, str(exc))
+        if self.origin.is_number(self._dial):
+            self._asked = list(self.origin.numberings)
+            self._ask()
             return
-        self._target, self._match = plan.target, plan.match
-        target = self._target
-        if target.kind == "tcp":
-            self._call_tcp()
-        elif target.kind == "unix":
-            if self._listed_allowed():
-                self._connect([Destination(socket.AF_UNIX, target.path, f"unix:{target.path}")])
-        elif target.kind == "exec":
-            if self._listed_allowed():
-                self._call_program()
-        elif target.kind == "loop":
-            self._call_back()
-        else:
-            self._call_service()
+        self._go_by_plan("")
 
-    def _call_tcp(self) -> None:
-        found = literal(self._target.host)
+    def _ask(self, reason: str = "") -> None:
+        """Ask the next numbering; when all were asked, it is no number of theirs."""
+        self._pending = None
+        if not self._asked:
+            self._go_by_plan(reason)
+            return
+        numbering = self._asked.pop(0)
+        self._pending = numbering.find(self._dial.number, self._numbered, self._ask)
+
+    def _go_by_plan(self, reason: str) -> None:
+        try:
+            plan = self.origin.plan(self._dial)
+        except CallError as exc:
+            self._finish(exc.failure, "; ".join(filter(None, (str(exc), reason))))
+            return
+        self.match = plan.match
+        self._hunt([plan.target])
+
+    def _numbered(self, targets: list[Target], rule: str) -> None:
+        self._pending = None
+        self.match = Match(Entry(targets[0]), rule)
+        self._hunt(targets)
+
+    def _hunt(self, targets: list[Target]) -> None:
+        self._targets = targets
+        self._next()
+
+    def _next(self) -> None:
+        from .carriers import CARRIERS
+
+        self.target = self._targets.pop(0)
+        if self._targets:
+            self._limit = self.reactor.callLater(HUNT_S, self._too_long)
+        if self.target.kind == "vmodem":
+            self._find_lines()
+        elif self.target.kind in CARRIERS:
+            CARRIERS[self.target.kind](self)
+        else:
+            self.failed(CallFailure.UNKNOWN, f"{self.target.kind}: calls cannot be placed from here")
+
+    def _find_lines(self) -> None:
+        for numbering in self.origin.numberings:
+            self.wait_for(numbering.hunt(self.target.name, self._lines_found, self._no_lines))
+            return
+        self.failed(CallFailure.UNKNOWN, f"{self.target}: nobody here looks such names up")
+
+    def _lines_found(self, targets: list[Target], rule: str) -> None:
+        self._pending = None
+        if self.match is not None:
+            self.match = Match(self.match.entry, f"{self.match.rule}, {rule}")
+        self._end_limit()
+        self._hunt([*targets, *self._targets])
+
+    def _no_lines(self, reason: str) -> None:
+        self.failed(CallFailure.UNKNOWN, reason)
+
+    # -- for carriers --------------------------------------------------------------------------------------
+
+    def wait_for(self, pending: Any) -> None:
+        """``pending`` is under way; it is cancelled with the call.  None: nothing is."""
+        self._pending = pending
+
+    def allowed(self) -> bool:
+        """Whether a target without an address may be called: the directory is the only way to one.  When not,
+        the call has failed."""
+        decision = self.origin.dial_rules.directory
+        if not decision.allowed:
+            self._log.warn(
+                "dialling {number!r} refused: {reason}", number=self._dial.raw, reason=decision.rule
+            )
+            self.failed(CallFailure.FORBIDDEN, decision.rule)
+        return decision.allowed
+
+    def locate(self, located: Callable[[list[Destination]], None]) -> None:
+        """Turn the target's host and port into addresses that may be called; ``located`` gets at least one,
+        perhaps at once.  What cannot be found or may not be called has failed."""
+        found = literal(self.target.host)
         if found is not None:
-            self._judge([found[0]], found[1], spelled=True)
+            self._judge([found[0]], found[1], True, located)
             return
-        host = self._target.host.rstrip(".")
+        host = self.target.host.rstrip(".")
         if not host or host.replace(".", "").isdigit():
-            self._fail(CallFailure.UNKNOWN, f"{self._target.host} is neither an address nor a name")
+            self.failed(CallFailure.UNKNOWN, f"{self.target.host} is neither an address nor a name")
             return
-        self._pending = self._origin.resolver.resolve(
-            self._target.host, lambda found: self._judge(found, "", spelled=False), self._no_such_name
+        self.wait_for(
+            self.origin.resolver.resolve(
+                self.target.host, lambda found: self._judge(found, "", False, located), self._no_such_name
+            )
         )
 
-    def _no_such_name(self, reason: str) -> None:
-        self._fail(CallFailure.UNKNOWN, f"{self._target.host}: {reason}")
+    def connect(
+        self, destinations: Sequence[Destination], reached: Callable[[FdStream, Destination], None]
+    ) -> None:
+        """Connect to the first of ``destinations`` that answers."""
 
-    def _judge(self, found: list[IPAddress], zone: str, *, spelled: bool) -> None:
+        def done(stream: FdStream, where: Destination) -> None:
+            self._pending = None
+            reached(stream, where)
+
+        self.wait_for(Connecting(self.reactor, destinations, done, self._unreached))
+
+    def reached(self, stream: Stream, peer: str) -> None:
+        """The call is connected.  ``peer`` is for people."""
+        self._over, self._pending = True, None
+        self._end_limit()
+        rule = self.match.rule if self.match is not None else ""
+        entry = self.entry
+        rate = self.origin.rate if entry is None or entry.rate is None else entry.rate
+        if rate:
+            stream = PacedStream(self.reactor, stream, rate)
+        self._connected(stream, Route(self._dial.raw, self.target, rule, peer, entry, rate))
+
+    def failed(self, failure: CallFailure, reason: str) -> None:
+        """This target cannot be had; the next one is tried."""
+        self._pending = None
+        self._end_limit()
+        if self._worst is None or _TELLING.index(failure) >= _TELLING.index(self._worst[0]):
+            self._worst = (failure, reason)
+        if self._targets:
+            self._log.info(
+                "dialling {number!r}: {target}: {reason}; trying the next line",
+                number=self._dial.raw,
+                target=str(self.target),
+                reason=reason,
+            )
+            self._pending = self.reactor.callLater(0, self._next)
+        else:
+            self._finish(*self._worst)
+
+    # -- steps ---------------------------------------------------------------------------------------------
+
+    def _no_such_name(self, reason: str) -> None:
+        self.failed(CallFailure.UNKNOWN, f"{self.target.host}: {reason}")
+
+    def _unreached(self, trouble: Trouble, reason: str) -> None:
+        self.failed(_FAILURES[trouble], reason)
+
+    def _judge(
+        self, found: list[IPAddress], zone: str, spelled: bool, located: Callable[[list[Destination]], None]
+    ) -> None:
         """Let the rules decide on the very addresses that would be connected to."""
         self._pending = None
-        port = self._target.port
+        port = self.target.port
         allowed: list[Destination] = []
         reasons: list[str] = []
         for ip in found:
             # An address that stands in the directory as such was named by the operator; a name may lead
             # anywhere.
-            decision = self._origin.dial_rules.directory if spelled and self._match is not None else None
+            decision = self.origin.dial_rules.directory if spelled and self.match is not None else None
             if decision is None or not decision.allowed:
-                decision = self._origin.dial_rules.judge(ip, port, listed=self._match is not None)
+                decision = self.origin.dial_rules.judge(ip, port, listed=self.match is not None)
             if not decision.allowed:
                 reasons.append(f"{ip} port {port}: {decision.rule}")
                 continue
             try:
                 allowed.append(destination(ip, port, zone))
             except OSError as exc:
-                self._fail(CallFailure.NO_NETWORK, f"{ip}%{zone}: {exc.strerror or exc}")
+                self.failed(CallFailure.NO_NETWORK, f"{ip}%{zone}: {exc.strerror or exc}")
                 return
         for reason in reasons:
             self._log.warn("dialling {number!r} refused: {reason}", number=self._dial.raw, reason=reason)
         if allowed:
-            self._connect(allowed)
+            located(allowed)
         else:
-            self._fail(CallFailure.FORBIDDEN, "; ".join(reasons))
+            self.failed(CallFailure.FORBIDDEN, "; ".join(reasons))
 
-    def _listed_allowed(self) -> bool:
-        """Whether a target without an address may be called: the directory is the only way to one."""
-        decision = self._origin.dial_rules.directory
-        if not decision.allowed:
-            self._log.warn(
-                "dialling {number!r} refused: {reason}", number=self._dial.raw, reason=decision.rule
-            )
-            self._fail(CallFailure.FORBIDDEN, decision.rule)
-        return decision.allowed
+    def _too_long(self) -> None:
+        self._limit = None
+        self._let_go()
+        self.failed(CallFailure.NO_ANSWER, f"{self.target}: no answer within {HUNT_S:g} s")
 
-    def _connect(self, destinations: list[Destination]) -> None:
-        self._pending = Connecting(self._reactor, destinations, self._reached, self._unreached)
+    def _let_go(self) -> None:
+        self._end_limit()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
 
-    def _reached(self, stream: FdStream, where: Destination) -> None:
-        self._succeed(stream, where.printable)
+    def _end_limit(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.cancel()
 
-    def _unreached(self, trouble: Trouble, reason: str) -> None:
-        self._fail(_FAILURES[trouble], reason)
-
-    def _call_program(self) -> None:
-        user = self._match.entry.user if self._match is not None else ""
-        try:
-            stream = program.start(self._reactor, self._target.argv, user)
-        except program.ProgramError as exc:
-            self._fail(CallFailure.NO_ANSWER, str(exc))
-            return
-        self._succeed(stream, stream.peer)
-
-    def _call_service(self) -> None:
-        try:
-            stream = services.start(self._reactor, self._target.kind, self._page)
-        except OSError as exc:
-            self._fail(CallFailure.NO_NETWORK, exc.strerror or str(exc))
-            return
-        self._succeed(stream, f"{self._target.kind} service")
-
-    def _page(self) -> str:
-        return services.help_page(self._origin.name, self._origin.number, self._origin.directory)
-
-    def _call_back(self) -> None:
-        """Ring this modem's own answer side."""
-        try:
-            near, far = services.pair()
-        except OSError as exc:
-            self._fail(CallFailure.NO_NETWORK, exc.strerror or str(exc))
-            return
-        away = FdStream(self._reactor, far.fileno(), owner=far, peer="loop")
-        stream = FdStream(self._reactor, near.fileno(), owner=near, peer="loop")
-        try:
-            taken = self._origin.offer_back(away, Caller("loop", listener="loop:"))
-        except Exception:
-            self._log.failure("offering a loop call failed")
-            taken = False
-        if not taken:
-            away.abort()
-        if taken and not self._over:
-            self._succeed(stream, "loop")
-            return
-        stream.abort()
-        if not self._over:  # else whoever was asked gave this call up
-            self._fail(CallFailure.REFUSED, "this modem does not take the call")
-
-    # -- ends ----------------------------------------------------------------------------------------------
-
-    def _succeed(self, stream: Stream, peer: str) -> None:
-        self._over, self._pending = True, None
-        rule = self._match.rule if self._match is not None else ""
-        entry = self._match.entry if self._match is not None else None
-        if entry is not None and entry.rate is not None:
-            stream = PacedStream(self._reactor, stream, entry.rate)
-        self._connected(stream, Route(self._dial.raw, self._target, rule, peer, entry))
-
-    def _fail(self, failure: CallFailure, reason: str) -> None:
+    def _finish(self, failure: CallFailure, reason: str) -> None:
         self._over, self._pending = True, None
         self._failed(failure, reason)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from tests.helpers.calls import FakeResolver, Listening, closed_port, descriptor
 from tests.helpers.reactors import Reactor
 from vmodem.call.answer import Caller
 from vmodem.call.directory import Directory, Entry
-from vmodem.call.originate import Attempt, Originator, Route
+from vmodem.call.originate import Attempt, OfferInside, Originator, Route
 from vmodem.call.target import Target, parse_target
 from vmodem.net.access import DialRules
 from vmodem.net.resolve import SystemResolver
@@ -32,14 +31,14 @@ class Telephone:
         entries: dict[str, str] | None = None,
         rules: list[str] | None = None,
         names: dict[str, list[str]] | None = None,
-        offer_back: Callable[[Stream, Caller], bool] = lambda stream, caller: False,
+        offer_inside: OfferInside = lambda target, stream, caller: False,
         **options: Any,
     ) -> None:
         self.reactor = reactor
         self.resolver = FakeResolver(reactor, names)
         options.setdefault("resolver", self.resolver)
         directory = Directory({key: Entry(parse_target(target)) for key, target in (entries or {}).items()})
-        self.originator = Originator(reactor, directory, DialRules(rules), offer_back, **options)
+        self.originator = Originator(reactor, directory, DialRules(rules), offer_inside, **options)
         self.streams: list[Stream] = []
         self.routes: list[Route] = []
         self.failures: list[CallFailure] = []
@@ -299,12 +298,12 @@ def test_loop(reactor: Reactor) -> None:
     taken: list[Stream] = []
     callers: list[Caller] = []
 
-    def offer(stream: Stream, caller: Caller) -> bool:
+    def offer(target: Target, stream: Stream, caller: Caller) -> bool:
         taken.append(stream)
         callers.append(caller)
         return True
 
-    phone = Telephone(reactor, offer_back=offer)
+    phone = Telephone(reactor, offer_inside=offer)
     phone.dial("104")
     reactor.until(lambda: phone.streams)
     here, there = Listening(phone.streams[0]), Listening(taken[0])
@@ -323,12 +322,12 @@ def test_loop_refused(reactor: Reactor) -> None:
 
 
 def test_loop_cancelled_by_whoever_was_asked(reactor: Reactor) -> None:
-    def offer(stream: Stream, caller: Caller) -> bool:
+    def offer(target: Target, stream: Stream, caller: Caller) -> bool:
         attempt.cancel()
         stream.abort()
         return True
 
-    phone = Telephone(reactor, offer_back=offer)
+    phone = Telephone(reactor, offer_inside=offer)
     attempt = phone.dial("104")
     reactor.run_for(0.05)
     assert not phone.streams

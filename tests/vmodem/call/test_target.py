@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmodem.call.target import BUILT_INS, Target, TargetError, parse_target
+from vmodem.call.target import BUILT_INS, KINDS, Target, TargetError, parse_target
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,24 @@ from vmodem.call.target import BUILT_INS, Target, TargetError, parse_target
         ("exec:/bin/echo hello 'big world'", Target("exec", argv=("/bin/echo", "hello", "big world"))),
         (r"exec:cat a\:b c:d", Target("exec", argv=("cat", "a:b", "c:d"))),
         ("exec:echo $HOME;ls|x", Target("exec", argv=("echo", "$HOME;ls|x"))),
+        ("telnet:bbs.example", Target("telnet", "bbs.example", 23)),
+        (
+            "telnet:bbs.example:992:cr-nul=never",
+            Target("telnet", "bbs.example", 992, options=(("cr-nul", "never"),)),
+        ),
+        ("telnet:[::1]", Target("telnet", "::1", 23)),
+        ("rfc2217:10.0.0.9:7001", Target("rfc2217", "10.0.0.9", 7001)),
+        ("auto:10.0.0.9:7001", Target("auto", "10.0.0.9", 7001)),
+        ("udp:10.0.0.9:5000", Target("udp", "10.0.0.9", 5000)),
+        ("ssh:me@host", Target("ssh", "host", 22, user="me")),
+        ("ssh:me@[::1]:2222", Target("ssh", "::1", 2222, user="me")),
+        (
+            r"tls:host:9000:ca=/etc/a\:b.pem:pin=AB",
+            Target("tls", "host", 9000, options=(("ca", "/etc/a:b.pem"), ("pin", "AB"))),
+        ),
+        ("line:front", Target("line", name="front")),
+        ("group:bank", Target("group", name="bank")),
+        ("vmodem:plant.example", Target("vmodem", name="plant.example")),
         *((f"{kind}:", Target(kind)) for kind in BUILT_INS),
         ("echo", Target("echo")),
     ],
@@ -52,6 +70,13 @@ def test_good(text: str, target: Target) -> None:
         ("exec:'", "close every quote"),
         ("exec:''", "needs a command"),
         ("help:me", "takes nothing"),
+        ("ssh:host", "the account"),
+        ("tls:host:1:cra=x", "did you mean ca="),
+        ("tls:host:1:ca=x:ca=y", "twice"),
+        ("telnet:host:1:cr-nul=maybe", "auto or always or never"),
+        ("tcp:host:1:ca=x", "it takes none"),
+        ("line:", "a modem's name"),
+        ("group:a b", "a group's name"),
     ],
 )
 def test_bad(text: str, part: str) -> None:
@@ -67,15 +92,17 @@ def test_any_text(text: str) -> None:
         target = parse_target(text)
     except TargetError:
         return
-    assert target.kind in ("tcp", "unix", "exec", *BUILT_INS)
+    assert target.kind in KINDS
 
 
-@given(st.sampled_from(["tcp:", "unix:", "exec:"]), st.text())
+@given(st.sampled_from([f"{kind}:" for kind in KINDS]), st.text())
 def test_any_rest(kind: str, rest: str) -> None:
     try:
-        parse_target(kind + rest)
+        target = parse_target(kind + rest)
     except TargetError:
         return
+    if target.kind not in ("unix", "exec"):
+        assert parse_target(str(target)) == target
 
 
 def test_as_text() -> None:
