@@ -35,10 +35,17 @@ class CallFailure(enum.Enum):
 
     REFUSED = "refused"  # the far end said no: busy
     NO_ANSWER = "no answer"  # timed out, or unreachable beyond our own network
+    UNANSWERED = "not answered"  # the far modem rang, and says that nobody answered
     UNKNOWN = "unknown number"  # not in the directory, no such name
     FORBIDDEN = "not allowed"  # the dial policy says no
     NO_NETWORK = "no network"  # our own side cannot get out: no route, interface down
     LINE_BUSY = "line busy"  # our own line or port is taken
+
+
+class Progress(enum.Enum):
+    """How a call being dialled stands, where the far end tells."""
+
+    RINGING = "ringing"
 
 
 class CallLoss(enum.Enum):
@@ -107,6 +114,14 @@ class BreakDte:
     """Send a break to the DTE, behind what was sent to it."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class CallCircuits:
+    """How the DTE has circuits 108/2 and 105, as far as they count, for a far end that can be told."""
+
+    dtr: bool
+    rts: bool
 
 
 @dataclass(frozen=True)
@@ -193,6 +208,7 @@ Action = (
     | SetFlow
     | BreakDte
     | SendBreak
+    | CallCircuits
     | SetRate
     | SetFraming
     | Originate

@@ -15,8 +15,11 @@ from .profile import Profile
 
 #: The first letter of a prefix, with or without the eighth bit.
 _FIRST: Final = re.compile(rb"[Aa\xc1\xe1]")
+_FIRST_OR_CLIENT: Final = re.compile(rb"[Aa\xc1\xe1C]")
 _SEARCH, _LETTER, _BODY = 0, 1, 2
 _DELETE: Final = 127
+#: What the guest on a cable between two Windows computers says, without any terminator.
+_CLIENT: Final = b"CLIENT"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Line:
     repeat: bool = False
     #: It was longer than the limit; the body is not all of it.
     overflow: bool = False
+    #: It was no command line, but CLIENT; see :attr:`Assembler.cable`.
+    cable: bool = False
 
 
 class Assembler:
@@ -40,14 +45,18 @@ class Assembler:
         self._body = bytearray()
         self._overflow = False
         self._unanswered = 0  # bytes echoed since the last prefix or line
+        self._client = 0  # bytes of CLIENT that have come
         self.parity = Parity.NONE
+        #: CLIENT means something outside a command line.  It is not echoed: its sender takes an echo for
+        #: another guest.
+        self.cable = False
 
     def reset(self) -> None:
         """Forget what is half typed."""
         self._place = _SEARCH
         self._body.clear()
         self._overflow = False
-        self._unanswered = 0
+        self._unanswered = self._client = 0
 
     @property
     def typing(self) -> bool:
@@ -62,13 +71,24 @@ class Assembler:
         echo = bytearray()
         echoing = bool(profile.basic["E"])
         while at < len(data):
+            if self.cable and self._place != _BODY and (self._client or data[at] == _CLIENT[0]):
+                self._place = _SEARCH
+                if data[at] == _CLIENT[self._client]:
+                    at += 1
+                    self._client += 1
+                    if self._client == len(_CLIENT):
+                        self._client = 0
+                        return at, bytes(echo), Line("", self.parity, cable=True)
+                else:  # it was something else that began like it
+                    begun, self._client = _CLIENT[: self._client], 0
+                    echo += self._outside(begun, echoing, profile)
+                continue
             if self._place == _SEARCH:
-                match = _FIRST.search(data, at)
+                match = (_FIRST_OR_CLIENT if self.cable else _FIRST).search(data, at)
                 end = match.end() if match else len(data)
-                if echoing:
-                    room = max(0, profile.options.echo_limit - self._unanswered)
-                    echo += data[at : min(end, at + room)]
-                self._unanswered += end - at
+                if match and data[end - 1] == _CLIENT[0]:
+                    end, match = end - 1, None
+                echo += self._outside(data[at:end], echoing, profile)
                 at = end
                 if match:
                     self._place, self._first = _LETTER, data[at - 1]
@@ -85,6 +105,12 @@ class Assembler:
             if line is not None:
                 return at, bytes(echo), line
         return at, bytes(echo), None
+
+    def _outside(self, data: bytes, echoing: bool, profile: Profile) -> bytes:
+        """The echo of bytes that are no part of a line."""
+        room = max(0, profile.options.echo_limit - self._unanswered) if echoing else 0
+        self._unanswered += len(data)
+        return data[:room]
 
     def _second(self, byte: int, profile: Profile) -> Line | None:
         """The byte after the first letter of a prefix."""

@@ -14,7 +14,7 @@ from .actions import Answer, BreakDte, CallFailure, HangUp, Originate, Refusal, 
 from .dialstring import DialString, joined, parse_dial
 from .escape import Escape
 from .interpreter import Control, Verb
-from .options import Options
+from .options import EscapeMode, Options
 from .parity import Parity
 from .profile import Store
 from .state import CONNECTED, Input, State, next_state
@@ -28,6 +28,8 @@ RING_MEMORY: Final = 8.0
 CARRIER_PULSE: Final = 1.0
 #: S38=255, wait for ever, in seconds.
 FOR_EVER: Final = 86400.0
+#: The answer to CLIENT: the line is joined.
+_CLIENTSERVER: Final = b"CLIENTSERVER"
 
 
 class CallControl(Terminal):
@@ -51,6 +53,10 @@ class CallControl(Terminal):
         self._parts = DialString()  # a number dialled in parts, D...;
         self._dial = DialString()  # the number being dialled
         self._dial_key = ""  # what the redial pause knows it by
+        self._unbidden = False  # not dialled by the DTE, which may give commands until it is there
+        self._cable = False  # asked for by CLIENT
+        self._quiet = False  # its own results are not said either
+        self._released = False  # the DTE wants no such call, for now
         self._failures: dict[str, float] = {}  # the numbers that failed within the redial pause, and when
         # ringing
         self._rings = 0  # bursts of the present call
@@ -59,6 +65,8 @@ class CallControl(Terminal):
         self._waiting = False  # ATA came before a caller did
         self._caller_due = False  # the caller is still to be named
         self._call_rate = 0  # of the present call, in bit/s, where it has one of its own
+        self._far_rings = False  # the far modem has told that it rings
+        self._tells_circuits = False  # the far end of the present call can be told ours
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -130,6 +138,7 @@ class CallControl(Terminal):
             self._move(Input.SEIZE)
             return None
         self._parts = DialString()
+        self._released = True
         if self._state in CONNECTED:
             self._drop_call("local hang-up", Input.ON_HOOK, now)
             if self.options.hangup_no_carrier:
@@ -159,13 +168,16 @@ class CallControl(Terminal):
 
     # -- placing -----------------------------------------------------------------------------------------
 
-    def _originate(self, dial: DialString, now: float) -> None:
+    def _originate(self, dial: DialString, now: float, *, unbidden: bool = False) -> None:
         self._move(Input.DIAL)
         self._dial = dial
-        self._dial_key = dial.number or dial.raw.lower()
-        self.interpreter.last_number = _again(dial)
+        self._dial_key = dial.place or dial.number or dial.raw.lower()
+        self._unbidden = self._hushed = unbidden
+        self._cable = False
+        if not unbidden:
+            self.interpreter.last_number = _again(dial)
         self._held.clear()
-        self._call_paused = False
+        self._call_paused = self._far_rings = False
         self._drive_circuits()
         free_at = self._failures.get(self._dial_key, float("-inf")) + self.options.redial_pause
         if now < free_at:
@@ -313,15 +325,16 @@ class CallControl(Terminal):
     def _watch_for_escape(self) -> None:
         registers = self.interpreter.profile.registers
         guard_s = registers[12] * 0.02
-        self._escape.configure(
-            registers[2], guard_s, self.options.escape, self._assembler.parity, registers[3]
-        )
+        # Who joined the line by CLIENT never gives a command in a call: every byte is data.
+        mode = EscapeMode.OFF if self._cable else self.options.escape
+        self._escape.configure(registers[2], guard_s, mode, self._assembler.parity, registers[3])
 
     def _go_online(self, now: float) -> None:
         """Into online data state: circuits, CONNECT, then what was held back - in this order."""
         profile = self.interpreter.profile
         self._watch_for_escape()
-        self._seven_bits = self.options.strip_parity_online and self._assembler.parity is not Parity.NONE
+        with_parity = self._assembler.parity is not Parity.NONE and not self._cable
+        self._seven_bits = self.options.strip_parity_online and with_parity
         self._choose_way()
         self._assembler.reset()
         self._active = self._online_at = now
@@ -329,6 +342,10 @@ class CallControl(Terminal):
         self._carrier_pulse = False
         self._timers.clear(Timer.CARRIER_PULSE)
         self._drive_circuits()
+        if self._unbidden:
+            self._hushed = self._cable or self._quiet
+        if self._cable:
+            self._send(_CLIENTSERVER)
         for text in results.connect(profile, self.dte_rate, self._call_rate):
             self._result(text)
         self._release_held()
@@ -347,6 +364,7 @@ class CallControl(Terminal):
     def _go_command(self, tell: bool = True) -> None:
         """Into online command state."""
         self._move(Input.ESCAPE)
+        self._hushed = False
         self._timers.clear(Timer.ESCAPE)
         self._escape.cancel()
         self._assembler.reset()
@@ -376,7 +394,8 @@ class CallControl(Terminal):
                 self._deliver(bytes(self._held))
             self._held.clear()
         self._seven_bits = False
-        self._call_paused = False
+        self._call_paused = self._tells_circuits = False
+        self._far_carrier = True
         self._call_rate = 0
         self._burst = False
         self._clear_rings()

@@ -7,16 +7,23 @@ above.
 from __future__ import annotations
 
 from . import results
-from .actions import BreakDte, SendBreak
+from .actions import BreakDte, CallCircuits, Flow, SendBreak
 from .callcontrol import ONLINE, CallControl
 from .dialstring import DialString
 from .interpreter import Control, Verb
+from .options import Options
+from .profile import Store
 from .state import CONNECTED, IN_CALL, PROGRESS, Input, State
 from .timers import Timer
 
 
 class CircuitControl(CallControl):
     """Interchange circuits 105 and 108/2, breaks both ways, and local analogue loopback."""
+
+    def __init__(self, options: Options | None = None, store: Store | None = None) -> None:
+        super().__init__(options, store)
+        self._rts_on = True
+        self._circuits_told = CallCircuits(True, True)  # what the far end takes them for
 
     def _control(self, control: Control, now: float) -> bool | None:
         if control.verb is Verb.BREAK:
@@ -26,14 +33,26 @@ class CircuitControl(CallControl):
             return self._command_test(now)
         return super()._control(control, now)
 
+    def _drive_circuits(self) -> None:
+        super()._drive_circuits()
+        if self._tells_circuits and self._state in CONNECTED:
+            # RTS counts where it switches something here, too; as flow control it is between DTE and us.
+            profile = self.interpreter.profile
+            switched = profile.basic["&R"] == 0 and Flow.CIRCUITS not in profile.flow()[0]
+            circuits = CallCircuits(self._dtr, self._rts_on or not switched)
+            if circuits != self._circuits_told:
+                self._circuits_told = circuits
+                self._out.append(circuits)
+
     # -- DTR (circuit 108/2) -------------------------------------------------------------------------------
 
     def _dtr_came(self, now: float) -> None:
         self._timers.clear(Timer.DTR)
         self._dtr = True
+        self._drive_circuits()
         if not self._dtr_was_off:
             return
-        self._dtr_was_off = False
+        self._dtr_was_off = self._released = False
         free = self._state is State.IDLE and self._scanner is None and self._pending is None
         if self.options.dtr_dial and free and 0 in self.interpreter.store.numbers:
             self._line_end = float("-inf")  # any byte gives it up, there is no LF to come
@@ -49,9 +68,10 @@ class CircuitControl(CallControl):
         if mode == 2 and profile.registers[13] & 1:
             mode = 3
         if mode == 0:
+            self._drive_circuits()
             return
         self._assembler.reset()
-        if self._state in PROGRESS or (self._state in CONNECTED and mode >= 2):
+        if self._state in PROGRESS or (self._state in CONNECTED and (mode >= 2 or self._cable)):
             self._drop_call("DTR dropped", Input.ON_HOOK, now)
             self._ahead.clear()
             self._result(results.NO_CARRIER)
@@ -71,9 +91,11 @@ class CircuitControl(CallControl):
     def _rts(self, on: bool, now: float) -> None:
         """With &R0 CTS follows RTS: off at once, on after S26."""
         profile = self.interpreter.profile
+        self._rts_on = on
         self._timers.clear(Timer.CTS)
         if on and profile.basic["&R"] == 0 and profile.registers[26]:
             self._timers.set(Timer.CTS, now + profile.registers[26] * 0.01)
+            self._drive_circuits()
         else:
             self._clear(on)
 
@@ -96,7 +118,7 @@ class CircuitControl(CallControl):
             self._timers.clear(Timer.ESCAPE)
             if profile.number("+EB") == 0:
                 pass
-            elif k in (0, 2, 4):
+            elif k in (0, 2, 4) and not self._cable:
                 self._go_command()
             else:
                 self._out.append(SendBreak(profile.break_s(), expedited=k != 5, discard=k == 1))

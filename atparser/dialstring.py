@@ -71,6 +71,8 @@ class DialString:
     wait_silence: bool = False
     #: The normalised number: 0-9 A-D * # in upper case; "" when the text is no number.
     number: str = ""
+    #: A place that the modem's owner set up for one purpose, ``cable`` or ``leased``.  Nothing typed has one.
+    place: str = ""
 
     def address(self) -> Address | None:
         """The address that was spelled out, or None when the text is none.
@@ -79,7 +81,7 @@ class DialString:
         as dot and ``#`` as colon); otherwise they are a telephone number, and no resolver may ever be asked
         for it.  Never raises.
         """
-        if not self.raw or len(self.raw) > LIMIT or self.stored is not None or self.last:
+        if not self.raw or len(self.raw) > LIMIT or self.stored is not None or self.last or self.place:
             return None
         text = self.raw.strip()
         found = _SCHEME.fullmatch(text)

@@ -16,14 +16,17 @@ The two coupled questions - where the call stands, and where bytes go - have one
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Final
 
 from . import results
 from .actions import (
     Action,
+    CallCircuits,
     CallFailure,
     CallLoss,
     PauseCall,
+    Progress,
     Refusal,
     Refuse,
     SendCall,
@@ -32,15 +35,16 @@ from .actions import (
 from .assembler import Line
 from .callcontrol import ONLINE
 from .callerid import Caller
-from .circuits import CircuitControl
+from .dialstring import DialString
 from .errors import InitError
 from .interpreter import Done, Failed, Verb
 from .options import Options
 from .parity import strip
 from .parser import Scanner
 from .profile import Store
-from .state import IN_CALL, PROGRESS, Input, State, allowed, next_state
+from .state import CONNECTED, IN_CALL, PROGRESS, Input, State, allowed, next_state
 from .timers import Timer
+from .unbidden import UnbiddenCalls
 
 #: Bytes within this time of a command's terminator do not abort it (V.250 clause 5.6.1), in seconds.
 ABORT_GRACE: Final = 0.125
@@ -52,7 +56,7 @@ AHEAD_LIMIT: Final = 16384
 _CAUSES: Final = {CallLoss.REMOTE: 12, CallLoss.RESET: 4, CallLoss.TIMEOUT: 13, CallLoss.ERROR: 4}
 
 
-class Modem(CircuitControl):
+class Modem(UnbiddenCalls):
     """One modem: DCE to one DTE, with at most one call."""
 
     def __init__(self, options: Options | None = None, store: Store | None = None) -> None:
@@ -77,6 +81,13 @@ class Modem(CircuitControl):
     def input_full(self) -> bool:
         """Whether the DTE has typed so far ahead that reading should stop until this is False again."""
         return len(self._ahead) >= AHEAD_LIMIT
+
+    @property
+    def hold_s(self) -> float:
+        """How long a call may do without its carrier before it is hung up (S10), in seconds; with 255 for
+        ever."""
+        tenths = self.interpreter.profile.registers[10]
+        return math.inf if tenths == 255 else tenths / 10
 
     def deadline(self) -> float | None:
         """When :meth:`expire` wants to be called; None while nothing is awaited."""
@@ -151,6 +162,7 @@ class Modem(CircuitControl):
         if self.busy:
             self._out.append(Refuse(Refusal.BUSY))
             return self._out
+        self._forget_unbidden()
         self._answering = True
         self._rings = 0
         self.interpreter.caller, self.interpreter.called_at = caller, when
@@ -171,13 +183,26 @@ class Modem(CircuitControl):
             self._end_ringing(Input.CALLER_LEFT, now)
         return self._out
 
-    def carrier_detected(self, now: float, rate: int = 0) -> list[Action]:
+    def call_progress(self, progress: Progress, now: float) -> list[Action]:
+        """The far end of a call being dialled tells how it stands; harmless when none is."""
+        self._begin(now)
+        if self._state is State.DIALING and progress is Progress.RINGING:
+            self._far_rings = True
+            text = results.progress(results.RINGING, self.interpreter.profile)
+            if text is not None:
+                self._result(text)
+        return self._out
+
+    def carrier_detected(self, now: float, rate: int = 0, circuits: bool = False) -> list[Action]:
         """The far end is there: the call dialled or answered is established.
 
-        ``rate`` is the call's own in bit/s, where it has one.
+        ``rate`` is the call's own in bit/s, where it has one; ``circuits`` says that the far end can be told
+        of ours (:class:`CallCircuits`), and that both are on until it is.
         """
         if self._happened(Input.CARRIER, now):
             self._call_rate = rate
+            self._tells_circuits = circuits
+            self._circuits_told = CallCircuits(True, True)
             self._move(Input.CARRIER)
             self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL)
             self._clear_rings()
@@ -230,6 +255,15 @@ class Modem(CircuitControl):
         self._break_of_call(now)
         return self._out
 
+    def far_circuits(self, dtr: bool, rts: bool, now: float) -> list[Action]:
+        """The far end's DTE has changed its circuits: without either no carrier is shown, though the call
+        stands, as with modems that switch it."""
+        self._begin(now)
+        if self._state in CONNECTED:
+            self._far_carrier = dtr and rts
+            self._drive_circuits()
+        return self._out
+
     def stored(self, ok: bool, now: float) -> list[Action]:
         """What :class:`StoreProfile` asked for has been done, or could not be."""
         self._begin(now)
@@ -244,6 +278,16 @@ class Modem(CircuitControl):
             self._muted = self._muted and self._scanner is not None
             self._say_late_ring()
             self._take_ahead(now)
+        return self._out
+
+    def dial(self, dial: DialString, now: float, quiet: bool = False) -> list[Action]:
+        """The owner of the modem places a call, as for a leased line; nothing where it is not :meth:`free`.
+
+        Until it is connected the DTE hears nothing of it and may give commands, which end the attempt.  From
+        then on it is a call like any other, and ``quiet`` says that its own results are not told either.
+        """
+        self._begin(now)
+        self._place_for_owner(dial, quiet, now)
         return self._out
 
     def hang_up(self, reason: str, now: float) -> list[Action]:
@@ -291,7 +335,7 @@ class Modem(CircuitControl):
                 at += 1
             elif self._state is ONLINE or self._looping:
                 at = self._take_online(data, at, now)
-            elif self._state in PROGRESS:
+            elif self._state in PROGRESS and not self._unbidden:
                 at = self._take_progress(data, at, now)
             else:
                 at = self._take_command(data, at, now)
@@ -350,6 +394,7 @@ class Modem(CircuitControl):
         return at + 1
 
     def _take_command(self, data: bytes, at: int, now: float) -> int:
+        self._assembler.cable = self._hears_client
         at, echo, line = self._assembler.take(data, at, self.interpreter.profile)
         self._typed = self._escape.last = self._active = now
         if echo:
@@ -371,6 +416,10 @@ class Modem(CircuitControl):
 
     def _finished(self, line: Line, now: float) -> None:
         """A command line is complete: run it."""
+        if line.cable:
+            self._client_came(now)
+            return
+        self._give_way(now)
         self._line_end = now
         self._after_line = True
         self._fast = False
@@ -452,8 +501,9 @@ class Modem(CircuitControl):
         elif timer is Timer.DTR:
             self._dtr_dropped(now)
         elif timer is Timer.DIAL_LIMIT:
+            rang, self._far_rings = self._far_rings, False
             self._drop_call("no answer within S7", Input.ON_HOOK, now)
-            self._end_progress(CallFailure.NO_ANSWER, now)
+            self._end_progress(CallFailure.UNANSWERED if rang else CallFailure.NO_ANSWER, now)
             self._take_ahead(now)
         elif timer is Timer.RESPONSE:
             self._respond(now)

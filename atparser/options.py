@@ -105,6 +105,9 @@ class Options:
     strip_parity_online: bool = False
     #: A break takes back a half-typed command line.
     break_aborts_line: bool = False
+    #: CLIENT outside a command line asks for the call that Windows' "communications cable between two
+    #: computers" expects: to the place ``cable``, answered CLIENTSERVER, without result codes.
+    cable: bool = False
 
 
 #: What a dialect changes.

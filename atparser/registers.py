@@ -72,7 +72,9 @@ ROWS: Final[tuple[Register, ...]] = (
     Register(7, "time allowed for a call to be established", 50, "s", low=1, saved=True),
     Register(8, "pause of a comma in the dial string", 2, "s", saved=True),
     Register(9, "carrier detect response time", 6, "0.1 s", low=1, saved=True),
-    Register(10, "carrier loss before hang-up", 14, "0.1 s", low=1, saved=True),
+    Register(
+        10, "carrier loss before hang-up, in a pair of modems; 255 never", 14, "0.1 s", low=1, saved=True
+    ),
     Register(11, "tone dialling speed", 95, "ms", low=50, saved=True),
     Register(12, "escape guard time; 0 needs none", 50, "0.02 s", saved=True),
     Register(13, "bits: 1 = reset when DTR drops", 0, saved=True),

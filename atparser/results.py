@@ -21,6 +21,7 @@ ERROR: Final = "ERROR"
 NO_DIALTONE: Final = "NO DIALTONE"
 BUSY: Final = "BUSY"
 NO_ANSWER: Final = "NO ANSWER"
+RINGING: Final = "RINGING"
 
 _BASE: Final[Mapping[str, int]] = {
     OK: 0,
@@ -76,6 +77,7 @@ TABLES: Final[Mapping[str, Mapping[str, int]]] = {
     "usr": {
         **_BASE,
         **_PROGRESS,
+        RINGING: 11,
         **_rates(_CONNECT_RATES, "1 - 18 20 13 21 25 43 85 91 99 103 107 151 155 - - - -"),
     },
 }
@@ -153,6 +155,7 @@ def failure(what: CallFailure, wait_silence: bool, profile: Profile) -> str:
     code = {
         CallFailure.REFUSED: options.refused_code,
         CallFailure.NO_ANSWER: 8 if wait_silence or x >= 5 else options.no_answer_code,
+        CallFailure.UNANSWERED: 8 if wait_silence or x else 3,
         CallFailure.UNKNOWN: options.unknown_code,
         CallFailure.FORBIDDEN: 3,
         CallFailure.NO_NETWORK: options.no_network_code,
@@ -160,6 +163,12 @@ def failure(what: CallFailure, wait_silence: bool, profile: Profile) -> str:
     }[what]
     hidden = (code == 7 and x not in (3, 4, 5, 6, 7)) or (code == 6 and x not in (2, 4, 6, 7))
     return NO_CARRIER if hidden else _TEXTS[code]
+
+
+def progress(text: str, profile: Profile) -> str | None:
+    """A code of call progress, where X lets the DTE see any and the table in force can say it; else None."""
+    unsaid = not profile.basic["V"] and text not in TABLES[profile.options.result_table]
+    return None if profile.basic["X"] < 5 or unsaid else text
 
 
 def standard(rate: int) -> int:

@@ -47,6 +47,7 @@ class Terminal:
         self._state = State.IDLE
         self._out: list[Action] = []
         self._muted = False  # the init string runs
+        self._hushed = False  # the DTE did not ask for the present call: results are none of its business
         self._answering = False  # the present call came in (Q2)
         # what the DTE is typing
         self._assembler = Assembler()
@@ -61,6 +62,7 @@ class Terminal:
         self._circuits: dict[Circuit, bool] = {}  # as last asked for
         self._flow: SetFlow | None = None  # as last asked for
         self._clear_to_send = True  # RTS is on, and has been for S26
+        self._far_carrier = True  # in a call: the far end's circuits let its carrier be seen
         self._burst = False  # RI
         self._carrier_pulse = False  # DCD is off for a moment (&C2)
         self._seven_bits = False  # the DTE's parity is taken off its data and put on what goes to it
@@ -85,7 +87,7 @@ class Terminal:
         profile = self.interpreter.profile
         q = profile.basic["Q"]
         unwanted = q == 2 and self._answering and text not in (results.OK, results.ERROR)
-        if q != 1 and not unwanted and not self._muted:
+        if q != 1 and not (unwanted or self._muted or self._hushed):
             self._send(encode(results.frame(text, profile), self._assembler.parity))
         if text.partition(" ")[0] in _FINAL:
             self._obey_port()
@@ -132,7 +134,7 @@ class Terminal:
         """Make circuits and flow control what state and settings want, and ask for what changes."""
         basic = self.interpreter.profile.basic
         carrier = self._state in CONNECTED
-        dcd = {0: True, 1: carrier, 2: not self._carrier_pulse}[basic["&C"]]
+        dcd = {0: True, 1: carrier and self._far_carrier, 2: not self._carrier_pulse}[basic["&C"]]
         wanted = {
             Circuit.RI: self._burst,
             Circuit.CTS: self._clear_to_send or basic["&R"] != 0,

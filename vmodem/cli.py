@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vmodem import __version__
+
+if TYPE_CHECKING:
+    from vmodem.config.schema import Config
 
 _DESCRIPTION = "A Hayes modem made of software: what the old machine dials, the network connects."
 _MODEM_EXAMPLES = """\
@@ -78,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         help="result code numbers and manners (default rockwell)",
     )
     add(
+        "--windows-cable",
+        metavar="TARGET",
+        help="answer the handshake of Windows' \"communications cable between two computers\", "
+        "and join the line to TARGET",
+    )
+    add(
         "--state-dir",
         metavar="DIR",
         help="where settings and call records are kept (default: the user's state folder)",
@@ -93,26 +104,67 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _modem(arguments: argparse.Namespace) -> int:
-    from vmodem.app import ModemConfig, run_modem, with_options
+def config_from_arguments(arguments: argparse.Namespace) -> Config:
+    """The configuration that the arguments of ``modem`` describe.  Raises
+    :class:`vmodem.app.start.StartError` and :class:`vmodem.config.reading.ConfigError`."""
+    import dataclasses
 
-    answer = tuple(arguments.answer) if arguments.answer else None
-    config = with_options(
-        ModemConfig(),
-        line=arguments.line,
-        answer=() if arguments.no_answer else answer,
-        name=arguments.name,
-        number=arguments.number,
-        init=arguments.init,
-        entries=tuple(arguments.entry) if arguments.entry else None,
-        directory=arguments.directory,
-        allow_dial=tuple(arguments.allow_dial) if arguments.allow_dial else None,
-        allow_callers=tuple(arguments.allow_caller) if arguments.allow_caller else None,
-        dialect=arguments.dialect,
-        state_dir=arguments.state_dir,
+    from vmodem.app.start import EX_USAGE, StartError
+    from vmodem.call.directory import parse_entry
+    from vmodem.call.target import TargetError
+    from vmodem.config.reading import load_directory
+    from vmodem.config.schema import DEFAULT_LISTEN, Config, DirectoryConfig, ModemConfig
+
+    given = {
+        "line": arguments.line,
+        "answer": () if arguments.no_answer else tuple(arguments.answer or (DEFAULT_LISTEN,)),
+        "name": arguments.name,
+        "number": arguments.number,
+        "init": arguments.init,
+        "allow_dial": tuple(arguments.allow_dial) if arguments.allow_dial else None,
+        "allow_callers": tuple(arguments.allow_caller) if arguments.allow_caller else None,
+        "dialect": arguments.dialect,
+        "windows_cable": arguments.windows_cable,
+    }
+    values = {key: value for key, value in given.items() if value is not None}
+    modem = dataclasses.replace(ModemConfig(), **values)
+    entries = dict(load_directory(arguments.directory).listed) if arguments.directory else {}
+    try:
+        entries.update(parse_entry(text) for text in arguments.entry or ())
+    except TargetError as exc:
+        raise StartError(f"--entry: {exc}", EX_USAGE) from exc
+    return Config(modems={modem.name: modem}, directory=DirectoryConfig(entries=entries))
+
+
+def _hints(line: str) -> list[str]:
+    kind, _, rest = line.partition(":")
+    hints = []
+    if kind == "pty":
+        path = os.path.abspath(rest.split(":")[0])
+        hints.append(f"Attach a terminal:  picocom {path}   (or minicom -D, screen, tio; any speed)")
+    elif kind in ("tcp", "unix"):
+        hints.append(f"Connect the terminal equipment to {line}")
+    return [
+        *hints,
+        "Then type:  ATDT0 for help    ATDT100 echo    ATDT101 clock    ATDT102 test text",
+        "            ATDThost:port any TCP service;  +++ (a second's silence around it), then ATH hangs up",
+        "Ctrl-C here ends it.",
+    ]
+
+
+def _modem(arguments: argparse.Namespace) -> int:
+    from functools import partial
+
+    from vmodem.app.program import run_program
+    from vmodem.config.schema import DEFAULT_LINE
+
+    return run_program(
+        partial(config_from_arguments, arguments),
+        state_dir=arguments.state_dir or "",
+        log_format=arguments.log_format,
+        verbosity=-1 if arguments.quiet else arguments.verbose,
+        hints=_hints(arguments.line or DEFAULT_LINE),
     )
-    verbosity = -1 if arguments.quiet else arguments.verbose
-    return run_modem(config, log_format=arguments.log_format, verbosity=verbosity)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as exc:
-        code = getattr(exc, "code", None)
+        code = 78 if hasattr(exc, "mistakes") else getattr(exc, "code", None)
         if not isinstance(code, int):
             raise
         print(f"vmodem: {exc}", file=sys.stderr)

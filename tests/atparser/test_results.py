@@ -25,6 +25,7 @@ def test_what_x_lets_the_dte_see(x: int, failure: CallFailure, silence: bool) ->
         CallFailure.REFUSED: b"BUSY" if "B" in ALLOWED[x] else b"NO CARRIER",
         CallFailure.NO_NETWORK: b"NO DIALTONE" if "D" in ALLOWED[x] else b"NO CARRIER",
         CallFailure.LINE_BUSY: b"NO DIALTONE" if "D" in ALLOWED[x] else b"NO CARRIER",
+        CallFailure.UNANSWERED: b"NO ANSWER" if silence or x else b"NO CARRIER",
         CallFailure.NO_ANSWER: b"NO ANSWER" if silence or "A" in ALLOWED[x] else b"NO CARRIER",
     }.get(failure, b"NO CARRIER")
     book = Playbook(b"X%d" % x).dte(b"ATD1%b\r" % (b"@" if silence else b"")).forget()

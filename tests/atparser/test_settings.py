@@ -49,8 +49,9 @@ def test_each_is_a_field_of_the_options_and_stands_once() -> None:
     fields = {field.name for field in dataclasses.fields(Options)}
     assert {row.option for row in SETTINGS} <= fields
     assert len({row.option for row in SETTINGS}) == len({row.name for row in SETTINGS}) == len(SETTINGS)
-    # What cannot change while the modem runs: who it is, and what a dialect's registers are.
-    assert fields - {row.option for row in SETTINGS} == {"identity", "factory_registers"}
+    # What cannot change while the modem runs: who it is, what a dialect's registers are, and whether there is
+    # somewhere a cable leads to.
+    assert fields - {row.option for row in SETTINGS} == {"identity", "factory_registers", "cable"}
 
 
 @each_quick

@@ -15,10 +15,10 @@ from tests.house.imports import Import, imports, modules
 from tests.house.tree import ROOT
 
 # From the outside in. What shares a number is on one floor and does not know each other.
-FLOORS = {"cli": 5, "app": 4, "modem": 3, "line": 2, "call": 2, "net": 1, "wire": 0}
+FLOORS = {"cli": 5, "app": 4, "config": 3, "modem": 3, "line": 2, "call": 2, "net": 1, "wire": 0}
 
 # Besides the modem: what assembles modems, and what reads the dial string that the modem hands on.
-KNOW_ATPARSER = {"cli", "app", "modem", "call"}
+KNOW_ATPARSER = {"cli", "app", "config", "modem", "call"}
 
 # Slow to import, or not there at all in a plain install: only these modules name them at their top, and these
 # are themselves imported only where they are needed, inside a function.
@@ -29,7 +29,7 @@ HEAVY = {
     "service_identity": {"vmodem.net.tls"},
     "cryptography": {"vmodem.net.tls", "vmodem.net.ssh"},
     "twisted.internet.ssl": {"vmodem.net.tls"},
-    "twisted.conch": {"vmodem.net.ssh"},
+    "twisted.conch": {"vmodem.net.ssh", "vmodem.net.sshlogin", "vmodem.net.sshprotocol"},
     "zeroconf": {"vmodem.net.dnssd"},
 }
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.helpers.process import vmodem
 from vmodem import __version__
-from vmodem.app import ModemConfig, with_options
-from vmodem.cli import main
+from vmodem.cli import _parser, config_from_arguments, main
+from vmodem.config.schema import DEFAULT_LINE
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_bad_listen(tmp_path: Path, listen: str, wanted: str) -> None:
         (["--allow-dial", "10.0.0.1/8:*"], 2, "10.0.0.0/8"),
         (["--allow-caller", "everybody"], 2, "everybody"),
         (["--init", "S0=1X99"], 2, "X99"),
-        (["--init", "nonsense?"], 2, "--init"),
+        (["--init", "nonsense?"], 2, "init of modem0"),
         (["--directory", "missing.toml"], 78, "missing.toml"),
         (["--directory", "."], 78, "."),
     ],
@@ -188,8 +188,9 @@ def test_python_m_is_the_same_program(tmp_path: Path) -> None:
 
 
 def test_options_not_given_change_nothing() -> None:
-    config = with_options(ModemConfig(), line=None, name="x", answer=())
-    assert (config.line, config.name, config.answer) == (ModemConfig().line, "x", ())
+    config = config_from_arguments(_parser().parse_args(["modem", "--name", "x", "--no-answer"]))
+    modem = config.modems["x"]
+    assert (modem.line, modem.name, modem.answer) == (DEFAULT_LINE, "x", ())
 
 
 def test_state_folder_that_cannot_be_used_is_a_warning(tmp_path: Path) -> None:

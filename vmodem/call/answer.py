@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from vmodem.net.access import CallerRules
 from vmodem.net.incoming import Incoming
-from vmodem.net.listen import Listener
+from vmodem.net.listen import Listener, ListenError
 from vmodem.net.stream import Stream
 
 from .directory import Directory
@@ -24,6 +24,8 @@ from .directory import Directory
 LINGERING: Final = 32
 #: How long a turned-away caller may take to read why, in seconds.
 DRAIN_S: Final = 2.0
+#: A listener that cannot be opened again is tried so often, in seconds.
+REOPEN_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,13 @@ class Answerer:
         directory: Directory | None = None,
     ) -> None:
         self._reactor = reactor
-        self._rules = caller_rules
+        self.rules = caller_rules
         self._offer = offer
         self.directory = directory
         self._lingering: set[Stream] = set()
+        self._started = self._shut = False
+        self._closed: list[Listener] = []  # to be opened again
+        self._timer: Any = None
         self.listeners = [Listener(reactor, text, self._accepted) for text in listens]
 
     def start(self) -> None:
@@ -80,23 +85,84 @@ class Answerer:
             for listener in started:
                 listener.stop()
             raise
+        self._started = True
         for listener in self.listeners:
-            self._log.info("listening for calls on {address}", address=listener.address)
-            exposure = listener.exposure
-            if exposure is not None:
-                self._log.warn(
-                    "{address} can be reached from {exposure}: {who} may call, nothing authenticates them",
-                    address=listener.address,
-                    exposure=exposure,
-                    who=str(self._rules),
-                )
+            self._introduce(listener)
 
     def stop(self) -> None:
         """Close the listeners and cut off whoever was turned away.  Calls that were taken live on."""
+        self._started = False
+        self._await_none()
         for listener in self.listeners:
             listener.stop()
         for stream in list(self._lingering):
             stream.abort()
+
+    def shut(self, shut: bool) -> None:
+        """Stop listening while nobody can answer, so that a caller is refused by the system itself and goes
+        elsewhere at once; or listen again."""
+        if shut is self._shut or not self._started:
+            return
+        self._shut = shut
+        self._await_none()
+        if shut:
+            for listener in self.listeners:
+                listener.stop()
+        else:
+            self._closed = list(self.listeners)
+            self._reopen()
+
+    def drop(self, listens: Sequence[str]) -> None:
+        """Close those listeners that are not among ``listens``."""
+        for listener in [each for each in self.listeners if each.text not in listens]:
+            self.listeners.remove(listener)
+            if listener in self._closed:
+                self._closed.remove(listener)
+            listener.stop()
+            self._log.info("no longer listening for calls on {address}", address=listener.text)
+
+    def add(self, listens: Sequence[str]) -> None:
+        """Open those that are new among ``listens``.  Raises :class:`vmodem.net.listen.ListenError`; what
+        could be opened before that stays open."""
+        for text in listens:
+            if any(each.text == text for each in self.listeners):
+                continue
+            listener = Listener(self._reactor, text, self._accepted)
+            if self._started and not self._shut:
+                listener.start()
+                self._introduce(listener)
+            self.listeners.append(listener)
+
+    def _introduce(self, listener: Listener) -> None:
+        self._log.info("listening for calls on {address}", address=listener.address)
+        exposure = listener.exposure
+        if exposure is not None:
+            self._log.warn(
+                "{address} can be reached from {exposure}: {who} may call, nothing authenticates them",
+                address=listener.address,
+                exposure=exposure,
+                who=str(self.rules),
+            )
+
+    def _reopen(self) -> None:
+        self._timer = None
+        first = len(self._closed) == len(self.listeners)
+        for listener in list(self._closed):
+            try:
+                listener.start()
+            except ListenError as exc:
+                if first:
+                    self._log.error("{reason}; trying again every second", reason=str(exc))
+            else:
+                self._closed.remove(listener)
+        if self._closed:
+            self._timer = self._reactor.callLater(REOPEN_S, self._reopen)
+
+    def _await_none(self) -> None:
+        self._closed = []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def refuse(self, stream: Stream, text: str | bytes = b"") -> None:
         """Turn a caller away: send ``text``, then close in order.  With 32 such callers already lingering,
@@ -119,7 +185,7 @@ class Answerer:
         stream = incoming.stream
         incoming.closed = lambda: self._lingering.discard(stream)
         peer = incoming.peer
-        decision = self._rules.judge(peer.host)
+        decision = self.rules.judge(peer.host)
         if not decision.allowed:
             self._log.warn(
                 "call from {caller} on {listener} refused: {rule}",

@@ -77,7 +77,9 @@ def _program(attempt: Attempt) -> None:
     except program.ProgramError as exc:
         attempt.failed(CallFailure.NO_ANSWER, str(exc))
         return
-    attempt.reached(stream, stream.peer)
+    from .ppplog import watched
+
+    attempt.reached(watched(stream, attempt.origin.name), stream.peer)
 
 
 def _service(attempt: Attempt) -> None:

@@ -1,6 +1,6 @@
 """The directory: which number, name or pattern stands for which target.
 
-What does not belong here: reading it from a file (:mod:`vmodem.config`), and placing the call.
+What does not belong here: reading it from a file (:mod:`vmodem.config.reading`), and placing the call.
 """
 
 from __future__ import annotations

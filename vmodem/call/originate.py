@@ -10,7 +10,7 @@ result codes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -123,7 +123,7 @@ class Originator:
         default_port: int = DEFAULT_PORT,
         resolver: Resolver | None = None,
         numberings: Sequence[Numbering] = (),
-        default: Target | None = None,
+        places: Mapping[str, Target] | None = None,
         rate: int = 0,
     ) -> None:
         self.reactor = reactor
@@ -135,7 +135,8 @@ class Originator:
         self.default_port = default_port
         self.resolver = SystemResolver(reactor) if resolver is None else resolver
         self.numberings = tuple(numberings)
-        self.default = default
+        #: Where calls go that dial no number: ``default`` (ATD alone), ``cable`` and ``leased``.
+        self.places = dict(places or {})
         self.rate = rate
 
     def originate(self, dial: DialString, connected: Connected, failed: Failed) -> Attempt:
@@ -147,9 +148,11 @@ class Originator:
     def plan(self, dial: DialString) -> Plan:
         """Which target a dial string means as far as can be told without asking anybody.  Raises
         :class:`CallError`."""
-        if not dial.raw.strip():
-            if self.default is not None:
-                return Plan(self.default, Match(Entry(self.default), "default"))
+        place = dial.place or ("" if dial.raw.strip() else "default")
+        if place in self.places:
+            target = self.places[place]
+            return Plan(target, Match(Entry(target), place))
+        if place:
             raise CallError(CallFailure.UNKNOWN, "nothing was dialled")
         match = self.directory.lookup(dial)
         if match is not None:

@@ -213,8 +213,30 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
+@dataclass(frozen=True)
+class ParsedLine:
+    """A LINE taken apart.  ``parse_line`` makes it."""
+
+    #: One of ``KINDS``.
+    kind: str
+    #: What the line's class is made with, by argument.
+    values: Mapping[str, Any]
+
+
 def make_line(reactor: Any, text: str) -> Line:
-    """The line that ``text`` describes, not yet started.
+    """The line that ``text`` describes, not yet started.  Raises :class:`LineError`."""
+    parsed = parse_line(text)
+    kind = KINDS[parsed.kind]
+    if _BARE_SERIAL.match(text):
+        text = "serial:" + text
+    line: Line = getattr(importlib.import_module(kind.module), kind.class_name)(
+        reactor, description=text, **parsed.values
+    )
+    return line
+
+
+def parse_line(text: str) -> ParsedLine:
+    """What ``text`` describes; nothing is made and nothing is looked at.
 
     Raises :class:`LineError` for every mistake, in one sentence that names the part, what was expected there
     and, for a misspelt name, the nearest valid one.
@@ -251,13 +273,12 @@ def make_line(reactor: Any, text: str) -> Line:
         if argument in values:
             raise LineError(f"LINE {text!r}: {key} is given twice; once was expected.")
         values[argument] = _converted(text, key, value, option)
-    for name in (kind.first, kind.second):
-        if name and name not in values:
-            raise LineError(f"LINE {text!r}: {name} is missing; {kind.options[name].expected} was expected.")
-    line: Line = getattr(importlib.import_module(kind.module), kind.class_name)(
-        reactor, description=text, **values
-    )
-    return line
+    for needed in (kind.first, kind.second):
+        if needed and needed not in values:
+            raise LineError(
+                f"LINE {text!r}: {needed} is missing; {kind.options[needed].expected} was expected."
+            )
+    return ParsedLine(name or "", values)
 
 
 def _converted(text: str, key: str, value: str, option: Option) -> Any:

@@ -24,6 +24,7 @@ from atparser import (
     Action,
     Answer,
     BreakDte,
+    CallCircuits,
     Caller,
     CallFailure,
     CallLoss,
@@ -33,6 +34,7 @@ from atparser import (
     Modem,
     Originate,
     PauseCall,
+    Progress,
     Refusal,
     Refuse,
     ResumeCall,
@@ -49,7 +51,8 @@ from atparser import (
 from vmodem.line.base import Circuit, Flow, FlowControl, Line
 from vmodem.modem.exchange import Attempt, Exchange
 from vmodem.modem.record import CallRecord
-from vmodem.net.stream import Cause, Ending, Stream
+from vmodem.net.signals import CallSignals, Unanswered, signals_of
+from vmodem.net.stream import Cause, Ending, Stream, unheard
 
 #: Words of the modem waiting for a DTE that does not read: beyond this many bytes further ones are dropped,
 #: and beyond the first figure no more commands are read from such a DTE.
@@ -70,6 +73,15 @@ _LOSSES: Final = {
     Cause.DEVICE: CallLoss.REMOTE,
     Cause.ERROR: CallLoss.ERROR,
 }
+_UNANSWERED: Final = {
+    Refusal.BUSY: Unanswered.BUSY,
+    Refusal.NO_ANSWER: Unanswered.NO_ANSWER,
+    Refusal.REJECTED: Unanswered.REJECTED,
+}
+
+
+def _unheard() -> None:
+    """Nobody wants to know."""
 
 
 class Driver:
@@ -92,6 +104,8 @@ class Driver:
         self.name = name
         self.line = line
         self.modem = modem
+        #: Called after whatever may have changed where the modem stands.
+        self.changed: Callable[[], None] = unheard
         self._reactor = reactor
         self._exchange = exchange
         self._store = store
@@ -99,6 +113,7 @@ class Driver:
         self._finished = finished
         self._clock = clock
         self._call: Stream | None = None
+        self._signals: CallSignals | None = None  # of the call, where it carries any
         self._attempt: Attempt | None = None
         self._placing: object = None  # the call being placed, as its callbacks know it
         self._record: CallRecord | None = None
@@ -112,6 +127,9 @@ class Driver:
         self._unread = bytearray()  # from the DTE, while it takes no more of the modem's words
         self._reading = False
         self._active = False
+        #: Called when ``busy`` has changed.  Whoever wants to hear of it puts a callable here.
+        self.busy_changed: Callable[[], None] = _unheard
+        self._was_busy = False
         self._ended: Ending | None = None  # the call's end, while the line still takes its last bytes
         # who is held up, and why
         self._line_held = False
@@ -136,9 +154,36 @@ class Driver:
         self._perform(self.modem.hang_up("shutting down", self._clock()))
         self._cancel_timer()
 
+    def dial(self, dial: DialString, quiet: bool = False) -> None:
+        """Place a call as the modem's owner; nothing where the line is not free (see ``Modem.dial``)."""
+        self._perform(self.modem.dial(dial, self._clock(), quiet))
+
     def hang_up(self, reason: str) -> None:
         """End whatever call there is, as the modem's owner."""
         self._perform(self.modem.hang_up(reason, self._clock()))
+
+    @property
+    def in_call(self) -> bool:
+        """Whether there is a call, an attempt at one, or one that rings."""
+        return self._active or self._call is not None
+
+    @property
+    def call(self) -> Stream | None:
+        """The call's stream; None while there is no call, or only an attempt at one."""
+        return self._call
+
+    @property
+    def record(self) -> CallRecord | None:
+        """What is known of the present call, with its bytes so far."""
+        record = self._record
+        if record is not None:
+            record.sent, record.received = self._sent, self._received
+        return record
+
+    @property
+    def busy(self) -> bool:
+        """Whether a caller would hear now that the line is busy."""
+        return self.modem.busy or self._call is not None
 
     # -- the line's side -----------------------------------------------------------------------------------
 
@@ -242,6 +287,14 @@ class Driver:
         """The far end sent a break, behind what it has sent."""
         self._perform(self.modem.call_break(self._clock()))
 
+    def _far_circuits(self, dtr: bool, rts: bool) -> None:
+        """The far end's DTE has changed its circuits."""
+        self._perform(self.modem.far_circuits(dtr, rts, self._clock()))
+
+    def _hold_s(self) -> float:
+        """How long the call may do without a connection, in seconds."""
+        return self.modem.hold_s
+
     def _carrier_lost(self) -> None:
         ending, self._ended = self._ended, None
         if ending is None or self._call is None:
@@ -256,12 +309,14 @@ class Driver:
 
     def offer(self, stream: Stream, caller: Any) -> bool:
         """Somebody calls; False when the line is busy (the stream is then the caller's to get rid of)."""
-        if self.modem.busy or self._call is not None:
+        if self.busy:
             self.log.info("{modem}: call from {peer} refused: busy", modem=self.name, peer=stream.peer)
             return False
         self._take_call(stream, CallRecord(self.name, "in", stream.peer, stream.peer))
         self.log.info("{modem}: call from {peer}", modem=self.name, peer=stream.peer)
         stream.start(self)
+        if self._signals is not None:
+            self._signals.ringing()
         who = None if caller is None else Caller(caller.number, caller.name)
         self._perform(self.modem.call_arrived(self._clock(), who, datetime.datetime.now()))
         return True
@@ -278,7 +333,13 @@ class Driver:
         self._record.connected_at = self._clock()
         stream.start(self)
         self.modem.dte_rate = self.line.rate
-        self._perform(self.modem.carrier_detected(self._clock(), route.rate))
+        told = self._signals is not None
+        self._perform(self.modem.carrier_detected(self._clock(), route.rate, circuits=told))
+
+    def _rang(self, placing: object) -> None:
+        """The far modem rings."""
+        if placing is self._placing:
+            self._perform(self.modem.call_progress(Progress.RINGING, self._clock()))
 
     def _failed(self, placing: object, failure: CallFailure, reason: str) -> None:
         if placing is not self._placing:
@@ -290,6 +351,10 @@ class Driver:
     def _take_call(self, stream: Stream, record: CallRecord) -> None:
         self._call = stream
         stream.break_received = self.call_break
+        self._signals = signals = signals_of(stream)
+        if signals is not None:
+            signals.circuits_received = self._far_circuits
+            signals.hold_s = self._hold_s
         self._record = record
         self._sent = self._received = 0
         self._ended = None
@@ -298,6 +363,7 @@ class Driver:
     def _leave_call(self, reason: str, drain_s: float) -> None:
         """The call is over for this modem; its stream finishes by itself."""
         call, self._call = self._call, None
+        self._signals = None
         self._ended = None
         self._call_blocked = self._engine_holds = False
         if call is not None:
@@ -332,7 +398,12 @@ class Driver:
             self._active = active
             self.line.call_active(active)
         self._arm()
+        busy = self.busy
+        if busy is not self._was_busy:
+            self._was_busy = busy
+            self.busy_changed()
         self._read_on()
+        self.changed()
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -354,6 +425,9 @@ class Driver:
                 self.line.send_break(min(seconds, BREAK_LIMIT_S))
             case SendBreak(seconds, expedited, discard):
                 self._send_break(seconds, expedited, discard)
+            case CallCircuits(dtr, rts):
+                if self._signals is not None:
+                    self._signals.circuits(dtr, rts)
             case SetRate(rate):
                 self.line.fix_rate(rate or None)
             case SetFraming(data_bits, parity, stop_bits):
@@ -401,16 +475,23 @@ class Driver:
         )
         if self._placing is placing:
             self._attempt = attempt
+            attempt.rang = partial(self._rang, placing)
 
     def _answer(self) -> None:
         if self._record is not None:
             self._record.connected_at = self._clock()
         self.modem.dte_rate = self.line.rate
-        self._perform(self.modem.carrier_detected(self._clock()))
+        signals = self._signals
+        if signals is not None:
+            signals.answered()
+        self._perform(self.modem.carrier_detected(self._clock(), circuits=signals is not None))
 
     def _refuse(self, reason: Refusal) -> None:
         call, self._call = self._call, None
+        signals, self._signals = self._signals, None
         self._engine_holds = False
+        if signals is not None:
+            signals.refused(_UNANSWERED[reason])
         if call is not None:
             self._exchange.refuse(call, b"BUSY\r\n" if reason is Refusal.BUSY else b"NO ANSWER\r\n")
         self._finish_record(reason.value)

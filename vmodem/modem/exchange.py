@@ -12,6 +12,9 @@ from vmodem.net.stream import Stream
 class Attempt(Protocol):
     """A call being placed."""
 
+    #: Called when the far modem rings, where it tells.  Whoever wants to hear of it puts a callable here.
+    rang: Callable[[], None]
+
     def cancel(self) -> None:
         """Give it up; neither callback is called any more."""
 

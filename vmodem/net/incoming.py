@@ -23,7 +23,7 @@ class Peer:
 Accepted = Callable[["Incoming"], None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Incoming:
     """A connection just accepted, not yet read from."""
 

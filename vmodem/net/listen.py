@@ -1,7 +1,8 @@
 """LISTEN strings: where calls come in.
 
-``tcp:PORT``, ``tcp6:PORT`` and ``unix:PATH`` are sockets of our own, with ``haproxy:`` before them when a
-proxy says who calls.  Any other string is left to Twisted's server endpoints, which know systemd's ways.
+``tcp:PORT``, ``tcp6:PORT``, ``unix:PATH`` and ``tls:PORT`` are sockets of our own, with ``haproxy:`` before
+them when a proxy says who calls, and a protocol before that when callers speak one.  Any other string is left
+to Twisted's server endpoints, which know systemd's ways.
 
 What does not belong here: who may call, and what becomes of the caller.
 """
@@ -12,30 +13,19 @@ import errno
 import os
 import socket
 import stat
-from typing import Any, Final
+from typing import Any
 
 from twisted.logger import Logger
 
 from .accept import Acceptor
-from .address import IPAddress, literal, printable
-from .endpoint import split_endpoint
+from .address import literal, printable
 from .incoming import Accepted, Incoming, Peer
+from .listenspec import KEYS, PROTOCOLS, ListenError, ListenSpec, parse_listen
 from .options import tune
+from .spoken import Spoken
 from .stream import FdStream
 
-BACKLOG: Final = 128
-#: Permissions of a Unix socket, unless told: its owner only.
-UNIX_MODE: Final = 0o600
-
-_KEYS: Final = {
-    "tcp": ("port", "interface", "backlog"),
-    "tcp6": ("port", "interface", "backlog"),
-    "unix": ("address", "mode", "backlog"),
-}
-
-
-class ListenError(Exception):
-    """A listener that cannot be had; the text is one sentence naming the address and the remedy."""
+__all__ = ["ListenError", "Listener"]
 
 
 class Listener:
@@ -45,39 +35,26 @@ class Listener:
 
     def __init__(self, reactor: Any, text: str, accepted: Accepted) -> None:
         self.text = text
+        self.spec: ListenSpec = parse_listen(text)
         self._reactor = reactor
-        self._accepted = accepted
+        self._spoken = Spoken(reactor, self.spec, accepted)
         self._acceptor: Acceptor | None = None
         self._foreign: Any = None
         self._file: tuple[str, int, int] | None = None
-        kind, *rest = split_endpoint(text)
-        #: Behind a proxy that says who calls (``haproxy:``).
-        self._behind_proxy = kind.strip().lower() == "haproxy"
         self._proxied: Any = None
-        if self._behind_proxy:
-            kind, *rest = rest or [""]
-            if kind.strip().lower() not in _KEYS:
-                raise ListenError(f'cannot listen on "{text}": haproxy: goes before tcp:, tcp6: or unix:')
-        self._kind = kind.strip().lower()
-        self._values = _values(text, self._kind, rest) if self._kind in _KEYS else {}
-        if self._kind in ("tcp", "tcp6"):
-            self._bind_to = self._tcp_address()
-        elif self._kind == "unix":
-            _unix_mode(text, self._values)
-            _path(text, self._values)
-        if self._kind in _KEYS:
-            _number(text, self._values, "backlog", BACKLOG)
+        self._bound = 0  # the port the system chose; it stays ours when listening is taken up again
 
     # -- life ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to accept.  Raises :class:`ListenError`."""
-        if self._kind not in _KEYS:
+        self._spoken.start()
+        if not self.spec.ours:
             self._start_foreign()
             return
-        sock = self._unix_socket() if self._kind == "unix" else self._tcp_socket()
+        sock = self._unix_socket() if self.spec.kind == "unix" else self._tcp_socket()
         take = self._take
-        if self._behind_proxy:
+        if self.spec.proxied:
             from .proxied import Proxied
 
             self._proxied = Proxied(self._reactor, self._take)
@@ -96,6 +73,7 @@ class Listener:
         if self._foreign is not None:
             foreign, self._foreign = self._foreign, None
             foreign.stop()
+        self._spoken.stop()
         if self._file is not None:
             path, device, inode = self._file
             self._file = None
@@ -109,28 +87,22 @@ class Listener:
     @property
     def address(self) -> str:
         """What is listened on, for people; the real port where port 0 was asked for."""
-        if self._acceptor is not None and self._kind != "unix":
-            return f"{self._kind} {printable(self._acceptor.address)}"
-        return self.text
+        if self._acceptor is None or not self.spec.on_network:
+            return self.text
+        before = "".join(f"{word} " for word in (self.spec.protocol, self.spec.kind) if word)
+        return before + printable(self._acceptor.address)
 
     @property
     def port(self) -> int:
         """The TCP port that is listened on; 0 when there is none."""
-        if self._acceptor is None or self._kind == "unix":
+        if self._acceptor is None or not self.spec.on_network:
             return 0
         return int(self._acceptor.address[1])
 
     @property
     def exposure(self) -> str | None:
         """From where the listener can be reached, when that is more than this machine; else None."""
-        if self._kind == "unix":
-            return None
-        if self._kind not in _KEYS:
-            return None if "interface=127." in self.text else "wherever that endpoint leads"
-        ip = self._bind_to[0]
-        if ip.is_loopback:
-            return None
-        return "every network of this machine" if ip.is_unspecified else f"the network of {ip}"
+        return self.spec.exposure
 
     # -- our own sockets -----------------------------------------------------------------------------------
 
@@ -146,20 +118,10 @@ class Listener:
         incoming.stream = FdStream(
             self._reactor, sock.fileno(), owner=sock, peer=peer.printable, on_closed=incoming._closed
         )
-        self._accepted(incoming)
-
-    def _tcp_address(self) -> tuple[IPAddress, str, int]:
-        port = _number(self.text, self._values, "port", None, 65535)
-        host = self._values.get("interface", "") or ("::" if self._kind == "tcp6" else "0.0.0.0")
-        if host == "localhost":
-            host = "::1" if self._kind == "tcp6" else "127.0.0.1"
-        found = literal(host)
-        if found is None:
-            raise ListenError(f'cannot listen on "{self.text}": interface= takes an address, not "{host}"')
-        return found[0], found[1], port
+        self._spoken.take(incoming)
 
     def _tcp_socket(self) -> socket.socket:
-        ip, zone, port = self._bind_to
+        ip, zone, port = self.spec.ip, self.spec.zone, self.spec.port or self._bound
         family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
@@ -169,19 +131,20 @@ class Listener:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 # "tcp6" serves both families; the system's own default (RFC 3493 clause 5.3) may differ.
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if self._kind == "tcp6" else 1)
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if self.spec.kind == "tcp6" else 1)
                 sock.bind((str(ip), port, 0, socket.if_nametoindex(zone) if zone else 0))
             else:
                 sock.bind((str(ip), port))
-            sock.listen(_number(self.text, self._values, "backlog", BACKLOG))
+            sock.listen(self.spec.backlog)
         except OSError as exc:
             sock.close()
             raise self._error(exc) from None
+        self._bound = int(sock.getsockname()[1])
         return sock
 
     def _unix_socket(self) -> socket.socket:
-        path = _path(self.text, self._values)
-        mode = _unix_mode(self.text, self._values)
+        path = self.spec.path
+        mode = self.spec.mode
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._remove_stale(path)
@@ -193,7 +156,7 @@ class Listener:
             found = os.lstat(path)
             self._file = (path, found.st_dev, found.st_ino)
             os.chmod(path, mode)
-            sock.listen(_number(self.text, self._values, "backlog", BACKLOG))
+            sock.listen(self.spec.backlog)
         except OSError as exc:
             sock.close()
             self.stop()
@@ -222,7 +185,7 @@ class Listener:
 
     def _error(self, exc: OSError) -> ListenError:
         reason = exc.strerror or str(exc)
-        port = self._bind_to[2] if self._kind != "unix" else None
+        port = self.spec.port if self.spec.kind != "unix" else None
         if exc.errno == errno.EADDRINUSE:
             remedy = "stop the program that has it, or choose another " + ("path" if port is None else "port")
         elif exc.errno in (errno.EACCES, errno.EPERM):
@@ -244,7 +207,7 @@ class Listener:
         from .transport import ForeignListener
 
         try:
-            foreign = ForeignListener(self._reactor, self.text, self._accepted)
+            foreign = ForeignListener(self._reactor, self.spec.endpoint, self._spoken.take, self.text)
             foreign.start()
             self._foreign = foreign
         except Exception as exc:
@@ -254,55 +217,7 @@ class Listener:
     def _hint(self) -> str:
         from difflib import get_close_matches
 
-        near = get_close_matches(self._kind, ("tcp", "tcp6", "unix", "systemd", "haproxy"), 1)
-        if near and near[0] != self._kind:
+        near = get_close_matches(self.spec.kind, (*KEYS, *PROTOCOLS, "systemd", "haproxy"), 1)
+        if near and near[0] != self.spec.kind:
             return f"did you mean {near[0]}:"
         return "check it against Twisted's server endpoint strings"
-
-
-def _values(text: str, kind: str, rest: list[str]) -> dict[str, str]:
-    """The arguments of one of our own kinds by key; the first may stand without its key."""
-    known = _KEYS[kind]
-    values: dict[str, str] = {}
-    for index, part in enumerate(rest):
-        key, equals, value = part.partition("=")
-        if not equals or (index == 0 and key not in known):
-            if index:
-                raise ListenError(f'cannot listen on "{text}": "{part}" is not {"=, ".join(known)}=')
-            key, value = known[0], part
-        if key not in known:
-            from difflib import get_close_matches
-
-            near = get_close_matches(key, known, 1) or [" or ".join(known)]
-            raise ListenError(f'cannot listen on "{text}": unknown key "{key}"; did you mean {near[0]}=')
-        values[key] = value
-    return values
-
-
-def _number(text: str, values: dict[str, str], key: str, default: int | None, limit: int = 65535) -> int:
-    value = values.get(key)
-    if value is None and default is not None:
-        return default
-    if value is None or not (value.isascii() and value.isdigit() and int(value[:9]) <= limit):
-        raise ListenError(f'cannot listen on "{text}": {key} must be a number up to {limit}, like tcp:8001')
-    return int(value)
-
-
-def _path(text: str, values: dict[str, str]) -> str:
-    path = values.get("address", "")
-    if not path or "\0" in path:
-        raise ListenError(f'cannot listen on "{text}": a path must follow, like unix:/run/vmodem.sock')
-    return path
-
-
-def _unix_mode(text: str, values: dict[str, str]) -> int:
-    value = values.get("mode")
-    if value is None:
-        return UNIX_MODE
-    try:
-        mode = int(value, 8)
-    except ValueError:
-        mode = -1
-    if not 0 <= mode <= 0o777:
-        raise ListenError(f'cannot listen on "{text}": mode must be octal, like mode=0660')
-    return mode

@@ -219,9 +219,9 @@ class ForeignListener:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, text: str, accepted: Accepted) -> None:
-        self._text = text
-        self._endpoint = serverFromString(reactor, text)  # type: ignore[no-untyped-call]
+    def __init__(self, reactor: Any, endpoint: str, accepted: Accepted, text: str = "") -> None:
+        self._text = text = text or endpoint
+        self._endpoint = serverFromString(reactor, endpoint)  # type: ignore[no-untyped-call]
         self._factory = Factory.forProtocol(lambda: _Wire(reactor, text, accepted))
         self._port: Any = None
         self._stopped = False

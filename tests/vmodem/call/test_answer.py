@@ -252,3 +252,39 @@ def test_stop_cuts_off_who_lingers(reactor: Reactor, office: Office) -> None:
     with contextlib.suppress(ConnectionRefusedError):
         office.call()
         pytest.fail("still listening")
+
+
+def test_shut_and_reopened(reactor: Reactor, office: Office) -> None:
+    """Callers are refused by the system while it is shut; the same port is there again afterwards."""
+    office.answerer.shut(True)
+    with pytest.raises(ConnectionRefusedError):
+        office.call()
+    office.answerer.shut(False)
+    assert office.answerer.listeners[0].port == office.port
+    office.call()
+    reactor.until(lambda: office.callers)
+
+
+def test_reopened_when_the_port_is_free_again(reactor: Reactor, office: Office) -> None:
+    office.answerer.shut(True)
+    with socket.create_server(("127.0.0.1", office.port)):
+        office.answerer.shut(False)
+    reactor.until(lambda: office.answerer.listeners[0].port == office.port, 3)
+    office.call()
+    reactor.until(lambda: office.callers)
+
+
+def test_listeners_come_and_go(reactor: Reactor, office: Office, tmp_path: Path) -> None:
+    second = f"unix:{tmp_path}/calls"
+    before = office.answerer.listeners[0]
+    office.answerer.add([LOCAL, second])
+    assert office.answerer.listeners[0] is before
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(f"{tmp_path}/calls")
+        reactor.until(lambda: office.callers)
+        office.answerer.drop([LOCAL])
+        assert not (tmp_path / "calls").exists()
+        office.streams[0].write(b"still there")
+        assert sock.recv(100) == b"still there"
+    office.call()
+    reactor.until(lambda: len(office.callers) == 2)

@@ -120,7 +120,7 @@ def test_bad_strings(reactor: Reactor, text: str, part: str) -> None:
     assert text in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["tpc:1", "", "nonsense", "systemd:domain=INET:index=zero", "telnet:tcp:1"])
+@pytest.mark.parametrize("text", ["tpc:1", "", "nonsense", "systemd:domain=INET:index=zero", "telnet:tpc:1"])
 def test_bad_foreign_strings(reactor: Reactor, text: str) -> None:
     listener = Listener(reactor, text, lambda incoming: None)
     with pytest.raises(ListenError) as caught:

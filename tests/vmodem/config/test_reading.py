@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atparser.dialstring import parse_dial
 from vmodem.call.directory import Directory
-from vmodem.config import FILE_LIMIT, ConfigError, load_directory
+from vmodem.config.reading import FILE_LIMIT, ConfigError, load_directory
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -111,7 +111,7 @@ rate = true
         ('"" = "echo:"\n', 1, "was expected as the key"),
         ("x = 1979-05-27\n", 1, "not a date"),
         ('x = ["echo:"]\n', 1, "not a list"),
-        ('"a\\u001bb" = 1\n', 0, '"a\\u001bb"'),
+        ('"a\\u001bb" = 1\n', 1, '"a\\u001bb"'),
     ],
 )
 def test_bad_files(tmp_path: Path, text: str | bytes, line: int, part: str) -> None:

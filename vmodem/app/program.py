@@ -1,0 +1,268 @@
+"""The program at work: everything a configuration names, started, changed and stopped in order.
+
+What does not belong here: what each of them does.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from vmodem.config.schema import Config
+
+from .board import Switchboard
+from .service import Service
+from .start import EX_OK, STOP_LIMIT_S, StartError, notify, raise_descriptor_limit, say
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+#: Descriptors a process needs besides those of its services, and those of one service with its call.
+DESCRIPTORS: Final = 128
+DESCRIPTORS_EACH: Final = 12
+
+#: The kinds of tables, in the order in which they are started: a line before those who offer it calls.
+KINDS: Final = {"modem": "modems", "group": "groups"}
+Key = tuple[str, str]
+
+
+class Program:
+    """Everything that one configuration names.
+
+    ``load`` reads the configuration, now and at each reload; it raises
+    :class:`vmodem.config.reading.ConfigError`.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        load: Callable[[], Config],
+        state_dir: str = "",
+        finished: Callable[[], None] | None = None,
+    ) -> None:
+        from twisted.logger import Logger
+
+        self._reactor = reactor
+        self._load = load
+        self._state_dir = state_dir
+        self._finished = finished
+        self._log = Logger()
+        self.config = load()
+        self.board = Switchboard(reactor)
+        self.services: dict[Key, Service] = {}
+        self._retiring: list[Service] = []
+        self._leaving: set[Deferred[None]] = set()
+        self._awaited: dict[Key, Any] = {}  # configurations of services whose predecessors are still there
+        self._stopping = False
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start everything, or nothing.  Raises :class:`StartError`."""
+        tables = _tables(self.config)
+        raise_descriptor_limit(DESCRIPTORS + DESCRIPTORS_EACH * len(tables))
+        self.board.configure(self.config.directory)
+        try:
+            for key, config in tables.items():
+                self.services[key] = self._make(key, config)
+            self._introduce()
+            for service in self.services.values():
+                service.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> Deferred[None]:
+        """Stop everything; fires within :data:`STOP_LIMIT_S`."""
+        from twisted.internet.defer import DeferredList
+
+        self._stopping = True
+        self._awaited.clear()
+        stopped: Any = DeferredList(
+            [service.stop() for service in [*self.services.values(), *self._retiring]], consumeErrors=True
+        )
+        self.board.close()
+        stopped.addCallback(lambda _: None)
+        stopped.addTimeout(STOP_LIMIT_S, self._reactor, onTimeoutCancel=lambda *_: None)
+        result: Deferred[None] = stopped
+        return result
+
+    def _make(self, key: Key, config: Any) -> Service:
+        kind, _ = key
+        if kind == "modem":
+            from .station import Station
+
+            return Station(self._reactor, config, self.board, self._state_dir, self._finished)
+        from .bank import Bank
+
+        return Bank(self._reactor, config, self.board)
+
+    def _introduce(self) -> None:
+        """Let modems and groups know each other."""
+        from .bank import Bank
+        from .station import Station
+
+        stations = {each.name: each for each in self.services.values() if isinstance(each, Station)}
+        banks = {each.name: each for each in self.services.values() if isinstance(each, Bank)}
+        self.board.lines, self.board.groups = stations, banks
+        for bank in banks.values():
+            bank.connect(tuple(stations[name] for name in bank.config.modems if name in stations))
+
+    # -- changes -------------------------------------------------------------------------------------------
+
+    def reload(self) -> list[str]:
+        """Read the configuration again and become what it says; returns what changed.
+
+        Calls go on, listeners that stay are not closed.  What has a call and is to be another, or is no more
+        in the configuration, stays until that call has ended.  Raises
+        :class:`vmodem.config.reading.ConfigError`; then nothing has changed.
+        """
+        config = self._load()
+        before, tables = _tables(self.config), _tables(config)
+        changes: list[str] = []
+        if config.directory != self.config.directory:
+            changes.append("directory: changed")
+        self.config = config
+        self._awaited.clear()
+        self.board.configure(config.directory)
+        for key, service in list(self.services.items()):
+            new = tables.get(key)
+            if new is not None and service.is_same(new):
+                service.release(new)
+            else:
+                changes.append(f"{' '.join(key)}: {'removed' if new is None else 'begins anew'}")
+                self._retire(key, service)
+        for key, new in tables.items():
+            service_or_none = self.services.get(key)
+            if service_or_none is not None:
+                if new != before.get(key):
+                    changes.append(f"{' '.join(key)}: changed")
+                self._try(key, changes, partial(service_or_none.apply, new))
+            else:
+                self._awaited[key] = new
+                if key not in before:
+                    changes.append(f"{' '.join(key)}: new")
+        self._start_awaited(changes)
+        for change in changes:
+            self._log.info("configuration read again: {change}", change=change)
+        return changes
+
+    def _retire(self, key: Key, service: Service) -> None:
+        """It is to end, as soon as nobody is disturbed."""
+        del self.services[key]
+        service.release(None)
+        if not service.occupied:
+            self._end(service)
+            return
+        self._retiring.append(service)
+        service.when_free(lambda: self._retired(service))
+
+    def _retired(self, service: Service) -> None:
+        if service in self._retiring and not self._stopping:
+            self._retiring.remove(service)
+            self._end(service)
+
+    def _end(self, service: Service) -> None:
+        stopped = service.stop()
+        self._leaving.add(stopped)
+        stopped.addBoth(lambda _: self._ended(stopped))
+
+    def _ended(self, stopped: Deferred[None]) -> None:
+        self._leaving.discard(stopped)
+        self._reactor.callLater(0, self._start_awaited, [])
+
+    def _start_awaited(self, changes: list[str]) -> None:
+        """Start what is new, once those are gone whose place it may take."""
+        if self._leaving or self._stopping:
+            return
+        names = {service.name for service in self._retiring}
+        lines = {getattr(service.config, "line", None) for service in self._retiring}
+        for key, config in list(self._awaited.items()):
+            if key[1] in names or getattr(config, "line", "") in lines:
+                continue  # the last call of its predecessor is still up
+            del self._awaited[key]
+            self._try(key, changes, partial(self._begin, key, config))
+        self._introduce()
+
+    def _begin(self, key: Key, config: Any) -> None:
+        service = self._make(key, config)
+        service.start()
+        self.services[key] = service
+
+    def _try(self, key: Key, changes: list[str], change: Callable[[], None]) -> None:
+        try:
+            change()
+        except StartError as exc:
+            changes.append(f"{' '.join(key)}: {exc}")
+            self._log.error("{kind} {name}: {reason}", kind=key[0], name=key[1], reason=str(exc))
+
+    def hang_up_signal(self) -> None:
+        """SIGHUP: read the configuration again; a bad one leaves the old in force."""
+        from vmodem.config.reading import ConfigError
+
+        try:
+            self.reload()
+        except ConfigError as exc:
+            for mistake in exc.mistakes:
+                self._log.error("the old configuration stays in force: {mistake}", mistake=str(mistake))
+
+    # -- what is said --------------------------------------------------------------------------------------
+
+    def status(self) -> Mapping[str, Mapping[str, object]]:
+        """How everything stands, by kind and name, as plain values."""
+        return {" ".join(key): service.status() for key, service in self.services.items()}
+
+    def summary(self) -> str:
+        """One line for people: what is ready."""
+        if len(self.services) == 1:
+            return next(iter(self.services.values())).summary
+        count = {kind: sum(key[0] == kind for key in self.services) for kind in KINDS}
+        return ", ".join(f"{n} {kind}{'s' if n != 1 else ''}" for kind, n in count.items() if n) or "nothing"
+
+
+def _tables(config: Config) -> dict[Key, Any]:
+    return {
+        (kind, name): table
+        for kind, attribute in KINDS.items()
+        for name, table in getattr(config, attribute).items()
+    }
+
+
+def run_program(
+    load: Callable[[], Config],
+    *,
+    state_dir: str = "",
+    log_format: str = "text",
+    verbosity: int = 0,
+    hints: Sequence[str] = (),
+) -> int:
+    """Run what ``load`` gives until told to stop; returns the exit code.
+
+    ``hints`` are lines for people, shown before the line that says ready.  Raises :class:`StartError` and
+    what ``load`` raises.
+    """
+    from vmodem import log
+    from vmodem.net.reactor import install
+
+    reactor = install()
+    log.begin(log_format, verbosity)
+    program = Program(reactor, load, state_dir, lambda: reactor.stop() if reactor.running else None)
+    program.start()
+    reactor.addSystemEventTrigger("before", "shutdown", program.stop)
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(program.hang_up_signal))
+    reactor.callWhenRunning(_ready, program, hints if verbosity >= 0 else ())
+    reactor.run()
+    return EX_OK
+
+
+def _ready(program: Program, hints: Sequence[str]) -> None:
+    import gc
+
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not look at it again
+    if hints:
+        say("\n".join(hints) + "\n")
+    say(f"vmodem: ready: {program.summary()}\n")
+    notify("READY=1")

@@ -1,0 +1,234 @@
+"""What tables of a configuration mean together: names that lead nowhere, loops, doors left open.
+
+Each finding names the place and the remedy.  What does not belong here: what a table says by itself
+(structure.py), and what two tables both want (clash.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from vmodem.call.directory import Directory
+from vmodem.call.target import Target, TargetError, parse_target
+from vmodem.net.listenspec import ListenError, ListenSpec, parse_listen
+
+from .clash import clashes
+from .grammar import dialled
+from .mistake import Finding, Path, nearest
+from .schema import Config
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names that stand in the file, those of tables included that have mistakes of their own."""
+
+    modems: Iterable[str] = field(default_factory=tuple)
+    groups: Iterable[str] = field(default_factory=tuple)
+
+
+def check(config: Config, names: Names | None = None) -> list[Finding]:
+    """Everything that is wrong with a configuration as a whole."""
+    modems = {*config.modems, *(names.modems if names else ())}
+    groups = {*config.groups, *(names.groups if names else ())}
+    return [
+        *clashes(config),
+        *_inits(config),
+        *_groups(config, modems),
+        *_dangling(config, modems, groups),
+        *_loops(config),
+        *_doors(config),
+        *_ports(config),
+    ]
+
+
+def _inits(config: Config) -> Iterator[Finding]:
+    from atparser import DIALECTS, InitError, Modem, Options
+
+    for key, modem in config.modems.items():
+        if not modem.init:
+            continue
+        try:
+            Modem(Options(**DIALECTS[modem.dialect])).start(0.0, modem.init)
+        except InitError as exc:
+            yield Finding(("modem", key, "init"), str(exc))
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+
+def _groups(config: Config, modems: set[str]) -> Iterator[Finding]:
+    for key, group in config.groups.items():
+        if not group.modems:
+            yield Finding(("group", key, "modems"), "a group needs one modem at least")
+        for place, member in enumerate(group.modems):
+            path: Path = ("group", key, "modems", place)
+            if member not in modems:
+                yield Finding(path, _nobody("modem", member, modems))
+            elif member in group.modems[:place]:
+                yield Finding(path, f'"{member}" is a member already; name each modem once')
+
+
+def _dangling(config: Config, modems: set[str], groups: set[str]) -> Iterator[Finding]:
+    """Targets within this process that are not there."""
+    for path, target in _targets(config):
+        if target.kind == "line" and target.name not in modems:
+            yield Finding(path, _nobody("modem", target.name, modems))
+        elif target.kind == "group" and target.name not in groups:
+            yield Finding(path, _nobody("group", target.name, groups))
+    directory = _directory(config)
+    asked = bool(config.directory.enum) or config.directory.lan
+    for key, modem in config.modems.items():
+        text = modem.leased
+        if (
+            text
+            and _target(text) is None
+            and not asked
+            and not dialled(text)
+            and not _lookup(directory, text)
+        ):
+            yield Finding(
+                ("modem", key, "leased"),
+                f'"{text}" is neither in the directory nor an address; add it to [directory], '
+                "or write a target like tcp:HOST:PORT",
+            )
+
+
+def _nobody(what: str, name: str, known: set[str]) -> str:
+    hint = nearest(name, sorted(known)) or f"add a table [{what}.{name}]"
+    return f'there is no {what} "{name}"; {hint}'
+
+
+def _targets(config: Config) -> Iterator[tuple[Path, Target]]:
+    """Every target of the configuration, with its place."""
+    for number, entry in config.directory.entries.items():
+        yield ("directory", number), entry.target
+    texts: list[tuple[Path, str]] = []
+    for key, modem in config.modems.items():
+        texts += [(("modem", key, each), getattr(modem, each)) for each in _WAYS]
+    for key, redirect in config.redirects.items():
+        texts.append((("redirect", key, "to"), redirect.to))
+    for key, port in config.ports.items():
+        texts += [(("port", key, "connect", place), text) for place, text in enumerate(port.connect)]
+    for path, text in texts:
+        target = _target(text)
+        if target is not None:
+            yield path, target
+
+
+#: Keys of a modem that hold a target.
+_WAYS = ("default", "windows_cable", "leased")
+
+
+def _target(text: str) -> Target | None:
+    """The target that a text is, or None: a number, or a mistake that was told already."""
+    if not text:
+        return None
+    try:
+        return parse_target(text)
+    except TargetError:
+        return None
+
+
+def _directory(config: Config) -> Directory:
+    return Directory(config.directory.entries, built_ins=config.directory.built_ins)
+
+
+def _lookup(directory: Directory, number: str) -> Target | None:
+    from atparser.dialstring import parse_dial
+
+    match = directory.lookup(parse_dial(number))
+    return None if match is None else match.entry.target
+
+
+def _loops(config: Config) -> Iterator[Finding]:
+    """Modems that dial of their own accord and end at themselves: busy, for ever."""
+    directory = _directory(config)
+
+    def next_of(key: str, way: str) -> str:
+        """The one modem that is rung, or ""."""
+        text = getattr(config.modems[key], way)
+        target = _target(text) or (_lookup(directory, text) if text else None)
+        if target is not None and target.kind == "group" and target.name in config.groups:
+            members = config.groups[target.name].modems
+            return members[0] if len(members) == 1 else ""
+        return target.name if target is not None and target.kind == "line" else ""
+
+    for key in config.modems:
+        for way in _WAYS:
+            if next_of(key, way) == key:
+                yield Finding(
+                    ("modem", key, way),
+                    "leads back to this modem, which is busy while it dials; name another",
+                )
+        seen = [key]
+        while (follower := next_of(seen[-1], "leased")) in config.modems and follower not in seen:
+            seen.append(follower)
+        if follower == key and len(seen) > 1 and key == min(seen):
+            way_round = " -> ".join([*seen, key])
+            yield Finding(
+                ("modem", key, "leased"),
+                f"both ends of this leased line dial, and find each other busy ({way_round}); "
+                'let one end answer (init = "S0=1") and leave its leased = away',
+            )
+
+
+# -- doors ---------------------------------------------------------------------------------------------------
+
+
+def _doors(config: Config) -> Iterator[Finding]:
+    """Listeners that more than this machine reaches, and nobody watches."""
+    for path, text, allowed in _listens(config):
+        spec = _spec(text)
+        if spec is not None and spec.kind == "udp" and spec.exposure and not allowed:
+            yield Finding(
+                path,
+                f"{spec.exposure} can send datagrams here, and a datagram's sender proves nothing; "
+                'add allow_callers = ["NET"], or listen on interface=127.0.0.1',
+            )
+    for key, port in config.ports.items():
+        if port.open or port.allow_callers is not None or port.password or port.allow_certificates:
+            continue
+        for place, text in enumerate(port.listen):
+            spec = _spec(text)
+            if spec is None or not spec.ours or spec.kind == "udp" or not spec.exposure:
+                continue
+            if not spec.values.get("clientca"):
+                yield Finding(
+                    ("port", key, "listen", place),
+                    f"{spec.exposure} can reach this port; say who may: allow_callers, password, "
+                    "clientca= with tls:, or open = true for anybody",
+                )
+
+
+def _listens(config: Config) -> Iterator[tuple[Path, str, bool]]:
+    """Every listener with its place, and whether a list says who may."""
+    for key, modem in config.modems.items():
+        for place, text in enumerate(modem.answer):
+            yield ("modem", key, "answer", place), text, modem.allow_callers is not None
+    for key, group in config.groups.items():
+        for place, text in enumerate(group.answer):
+            yield ("group", key, "answer", place), text, group.allow_callers is not None
+    for key, port in config.ports.items():
+        for place, text in enumerate(port.listen):
+            yield ("port", key, "listen", place), text, port.allow_callers is not None
+    for key, ups in config.upses.items():
+        for place, text in enumerate(ups.listen):
+            yield ("ups", key, "listen", place), text, ups.allow_callers is not None
+    if config.panel is not None:
+        yield ("panel", "listen"), config.panel.listen, False
+
+
+def _spec(text: str) -> ListenSpec | None:
+    try:
+        return parse_listen(text)
+    except ListenError:
+        return None
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    for key, port in config.ports.items():
+        if not port.listen and not port.connect:
+            yield Finding(
+                ("port", key), 'nobody can reach it: add listen = "rfc2217:tcp:PORT", or connect = "TARGET"'
+            )
