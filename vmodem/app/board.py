@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vmodem.config.schema import DirectoryConfig
+from vmodem.config.schema import Config
+
+from .start import EX_CONFIG, EX_UNAVAILABLE, StartError
 
 if TYPE_CHECKING:
     from vmodem.call.answer import Caller
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from vmodem.call.target import Target
     from vmodem.net.resolve import Resolver
     from vmodem.net.stream import Stream
+    from vmodem.wire.dnssd import Service
 
 
 class Called(Protocol):
@@ -37,16 +40,59 @@ class Switchboard:
         self.directory: Directory
         self.resolver: Resolver | None = None
         self.numberings: tuple[Numbering, ...] = ()
-        self.configure(DirectoryConfig())
+        self._lan: Any = None
+        self._configured: Any = None
+        self.configure(Config())
 
-    def configure(self, config: DirectoryConfig) -> None:
-        """Numbers mean this from now on."""
+    def configure(self, config: Config) -> None:
+        """Numbers mean this from now on.  Raises :class:`StartError`."""
         from vmodem.call.directory import Directory
 
-        self.directory = Directory(config.entries, built_ins=config.built_ins)
+        numbers = config.directory
+        announced = _announced(config) if numbers.lan else ()
+        if self._configured is not None and (numbers, announced) == self._configured:
+            return
+        hunting = any(entry.target.kind == "vmodem" for entry in numbers.entries.values())
+        numberings: list[Numbering] = []
+        resolver: Resolver | None = None
+        if numbers.enum or numbers.resolver or hunting:
+            from vmodem.call.numbering import Numbering as Tree
+            from vmodem.net.dns import DnsResolver
+
+            try:
+                dns = DnsResolver(self.reactor, _server(numbers.resolver))
+            except (ValueError, OSError) as exc:
+                raise StartError(f'resolver "{numbers.resolver}": {exc}', EX_CONFIG) from exc
+            numberings.append(Tree(self.reactor, dns, numbers.enum))
+            resolver = dns if numbers.resolver else None
+        self._leave_lan()
+        if numbers.lan:
+            numberings.append(self._join_lan(announced))
+        self.directory = Directory(numbers.entries, built_ins=numbers.built_ins)
+        self.numberings, self.resolver = tuple(numberings), resolver
+        self._configured = (numbers, announced)
+
+    def _join_lan(self, announced: tuple[Service, ...]) -> Numbering:
+        from vmodem.call.numbering import Neighbours
+
+        try:
+            from vmodem.net.dnssd import LocalNetwork
+        except ImportError as exc:
+            raise StartError(
+                f"lan = true needs more than is installed ({exc}); run: pip install 'vmodem[mdns]'",
+                EX_UNAVAILABLE,
+            ) from exc
+        self._lan = LocalNetwork(self.reactor, announced)
+        return Neighbours(self.reactor, self._lan)
+
+    def _leave_lan(self) -> None:
+        if self._lan is not None:
+            lan, self._lan = self._lan, None
+            lan.stop(lambda: None)
 
     def close(self) -> None:
         """Let go of whatever looks numbers up."""
+        self._leave_lan()
 
     def offer_inside(self, own: Callable[[Stream, Caller], bool]) -> OfferInside:
         """How one modem, whose answer side is ``own``, calls within the process."""
@@ -58,3 +104,34 @@ class Switchboard:
             return found is not None and found.offer(stream, caller)
 
         return offer
+
+
+def _server(text: str) -> tuple[str, int] | None:
+    """``ADDRESS[:PORT]``, with an IPv6 address in brackets where a port follows.  Raises ValueError."""
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or ("]" in port) or (":" in host and not host.endswith("]")):
+        host, port = text, "53"
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
+        raise ValueError("a port from 1 to 65535 was expected after the colon")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _announced(config: Config) -> tuple[Service, ...]:
+    """The modems that others on the local network can reach by number."""
+    from vmodem.net.listenspec import parse_listen
+    from vmodem.wire.dnssd import AnnouncementError, Service
+
+    services: list[Service] = []
+    for modem in config.modems.values():
+        for text in modem.answer:
+            spec = parse_listen(text)
+            if not (spec.kind in ("tcp", "tcp6") and not spec.protocol and spec.port and spec.exposure):
+                continue
+            try:
+                services.append(Service(modem.name, spec.port, modem.number))
+            except AnnouncementError:
+                continue  # it has no number that others could dial
+            break
+    return tuple(services)

@@ -63,8 +63,8 @@ class Program:
         """Start everything, or nothing.  Raises :class:`StartError`."""
         tables = _tables(self.config)
         raise_descriptor_limit(DESCRIPTORS + DESCRIPTORS_EACH * len(tables))
-        self.board.configure(self.config.directory)
         try:
+            self.board.configure(self.config)
             for key, config in tables.items():
                 self.services[key] = self._make(key, config)
             self._introduce()
@@ -126,7 +126,11 @@ class Program:
             changes.append("directory: changed")
         self.config = config
         self._awaited.clear()
-        self.board.configure(config.directory)
+        try:
+            self.board.configure(config)
+        except StartError as exc:
+            changes.append(f"directory: {exc}")
+            self._log.error("directory: {reason}; the old one stays in force", reason=str(exc))
         for key, service in list(self.services.items()):
             new = tables.get(key)
             if new is not None and service.is_same(new):

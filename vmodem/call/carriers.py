@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
@@ -19,6 +19,7 @@ from atparser.actions import CallFailure
 from vmodem.net.address import Destination
 from vmodem.net.layer import Opened, OpenFailed, Opening
 from vmodem.net.stream import FdStream, Stream
+from vmodem.net.telnetsettings import Role, TelnetSettings
 
 from . import program, services
 from .answer import Caller
@@ -56,6 +57,70 @@ def _place(layer: Layer | None = None) -> Carrier:
         attempt.locate(lambda destinations: attempt.connect(destinations, connected))
 
     return carry
+
+
+def _telnet(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
+    from vmodem.net.telnet import TelnetStream
+
+    opened(TelnetStream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
+
+
+def _auto(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
+    from vmodem.net.auto import AutoStream
+
+    opened(AutoStream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
+
+
+def _rfc2217(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
+    from vmodem.net.comport import Rfc2217Stream
+
+    opened(Rfc2217Stream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
+
+
+def _telnet_settings(attempt: Attempt) -> TelnetSettings:
+    cr_nul: Any = attempt.target.option("cr-nul", "auto")
+    return TelnetSettings(cr_nul=cr_nul)
+
+
+def _tls(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
+    from vmodem.net.tls import TlsClientSettings, TlsError, load_client, open_client
+
+    target = attempt.target
+    given = {key: target.option(key) or None for key in ("ca", "cert", "key", "pin")}
+    try:
+        context = load_client(TlsClientSettings(target.host, **given))
+    except TlsError as exc:
+        below.abort()
+        failed(str(exc))
+        return None
+    return open_client(attempt.reactor, below, context, opened, failed)
+
+
+def _ssh(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
+    try:
+        from vmodem.net.ssh import SshSettings, open_ssh
+    except ImportError as exc:
+        below.abort()
+        failed(f"ssh: calls need more than is installed ({exc}); run: pip install 'vmodem[ssh]'")
+        return None
+    target = attempt.target
+    settings = SshSettings(target.user, target.host, target.port)
+    return open_ssh(attempt.reactor, below, settings, opened, failed)
+
+
+def _udp(attempt: Attempt) -> None:
+    from vmodem.net.udp import connect_udp
+
+    def located(destinations: list[Destination]) -> None:
+        where = destinations[0]
+        try:
+            stream = connect_udp(attempt.reactor, where)
+        except OSError as exc:
+            attempt.failed(CallFailure.NO_NETWORK, f"{where.printable}: {exc.strerror or exc}")
+            return
+        attempt.reached(stream, where.printable)
+
+    attempt.locate(located)
 
 
 # -- inside this machine -------------------------------------------------------------------------------------
@@ -130,6 +195,12 @@ def _inside(attempt: Attempt) -> None:
 
 CARRIERS: Final[Mapping[str, Carrier]] = {
     "tcp": _place(),
+    "telnet": _place(_telnet),
+    "auto": _place(_auto),
+    "rfc2217": _place(_rfc2217),
+    "tls": _place(_tls),
+    "ssh": _place(_ssh),
+    "udp": _udp,
     "unix": _unix,
     "exec": _program,
     "line": _inside,

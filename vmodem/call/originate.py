@@ -1,6 +1,6 @@
 """Placing calls: from a dial string to a connected stream.
 
-The order is: what was quoted, the directory, what the numbering of a network says (LAN, private ENUM), an
+The order is: what was quoted, the directory, what the numbering of a network says (private ENUM, LAN), an
 address that was spelled out.  Then the rules, on the resolved address, and only then a socket.  A number may
 stand for several lines: they are tried in order until one takes the call.
 
@@ -65,6 +65,9 @@ class CallError(Exception):
 
 class Numbering(Protocol):
     """Whoever knows numbers that are not in the directory."""
+
+    #: Whether its numbers are the operator's own, as those in the directory are; anybody's otherwise.
+    listed: bool
 
     def find(
         self, number: str, found: Callable[[list[Target], str], None], failed: Callable[[str], None]
@@ -198,7 +201,9 @@ class Attempt:
         self._connected = connected
         self._failed = failed
         self._targets: list[Target] = []
-        self._asked: list[Numbering] = []
+        self._unasked: list[Numbering] = []
+        self._listed = False  # the operator named this target, himself or by his numbering
+        self._written = False  # in the directory, word for word
         self._worst: tuple[CallFailure, str] | None = None
         self._over = False
         self._limit: Any = None
@@ -226,7 +231,7 @@ class Attempt:
     def _begin(self) -> None:
         self._pending = None
         if self.origin.is_number(self._dial):
-            self._asked = list(self.origin.numberings)
+            self._unasked = list(self.origin.numberings)
             self._ask()
             return
         self._go_by_plan("")
@@ -234,10 +239,11 @@ class Attempt:
     def _ask(self, reason: str = "") -> None:
         """Ask the next numbering; when all were asked, it is no number of theirs."""
         self._pending = None
-        if not self._asked:
+        if not self._unasked:
             self._go_by_plan(reason)
             return
-        numbering = self._asked.pop(0)
+        numbering = self._unasked.pop(0)
+        self._listed = numbering.listed
         self._pending = numbering.find(self._dial.number, self._numbered, self._ask)
 
     def _go_by_plan(self, reason: str) -> None:
@@ -247,6 +253,7 @@ class Attempt:
             self._finish(exc.failure, "; ".join(filter(None, (str(exc), reason))))
             return
         self.match = plan.match
+        self._listed = self._written = plan.match is not None
         self._hunt([plan.target])
 
     def _numbered(self, targets: list[Target], rule: str) -> None:
@@ -266,10 +273,8 @@ class Attempt:
             self._limit = self.reactor.callLater(HUNT_S, self._too_long)
         if self.target.kind == "vmodem":
             self._find_lines()
-        elif self.target.kind in CARRIERS:
-            CARRIERS[self.target.kind](self)
         else:
-            self.failed(CallFailure.UNKNOWN, f"{self.target.kind}: calls cannot be placed from here")
+            CARRIERS[self.target.kind](self)
 
     def _find_lines(self) -> None:
         for numbering in self.origin.numberings:
@@ -279,6 +284,7 @@ class Attempt:
 
     def _lines_found(self, targets: list[Target], rule: str) -> None:
         self._pending = None
+        self._written = False
         if self.match is not None:
             self.match = Match(self.match.entry, f"{self.match.rule}, {rule}")
         self._end_limit()
@@ -379,9 +385,9 @@ class Attempt:
         for ip in found:
             # An address that stands in the directory as such was named by the operator; a name may lead
             # anywhere.
-            decision = self.origin.dial_rules.directory if spelled and self.match is not None else None
+            decision = self.origin.dial_rules.directory if spelled and self._written else None
             if decision is None or not decision.allowed:
-                decision = self.origin.dial_rules.judge(ip, port, listed=self.match is not None)
+                decision = self.origin.dial_rules.judge(ip, port, listed=self._listed)
             if not decision.allowed:
                 reasons.append(f"{ip} port {port}: {decision.rule}")
                 continue

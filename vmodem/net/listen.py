@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
@@ -25,21 +25,30 @@ from .options import tune
 from .spoken import Spoken
 from .stream import FdStream
 
+if TYPE_CHECKING:
+    from .udplisten import Judge
+
 __all__ = ["ListenError", "Listener"]
 
 
 class Listener:
-    """One LISTEN string.  Raises :class:`ListenError` when the string cannot be understood."""
+    """One LISTEN string.  Raises :class:`ListenError` when the string cannot be understood.
+
+    ``allow`` says whose datagrams are taken; for connections that is asked after they are made.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, text: str, accepted: Accepted) -> None:
+    def __init__(self, reactor: Any, text: str, accepted: Accepted, allow: Judge | None = None) -> None:
         self.text = text
+        self._allow = allow
         self.spec: ListenSpec = parse_listen(text)
         self._reactor = reactor
+        self._accepted = accepted
         self._spoken = Spoken(reactor, self.spec, accepted)
         self._acceptor: Acceptor | None = None
         self._foreign: Any = None
+        self._datagrams: Any = None
         self._file: tuple[str, int, int] | None = None
         self._proxied: Any = None
         self._bound = 0  # the port the system chose; it stays ours when listening is taken up again
@@ -51,6 +60,10 @@ class Listener:
         self._spoken.start()
         if not self.spec.ours:
             self._start_foreign()
+            return
+        if self.spec.kind == "udp":
+            self._datagrams = self._udp()
+            self._datagrams.start()
             return
         sock = self._unix_socket() if self.spec.kind == "unix" else self._tcp_socket()
         take = self._take
@@ -73,6 +86,9 @@ class Listener:
         if self._foreign is not None:
             foreign, self._foreign = self._foreign, None
             foreign.stop()
+        if self._datagrams is not None:
+            self._datagrams.stop()
+            self._datagrams = None
         self._spoken.stop()
         if self._file is not None:
             path, device, inode = self._file
@@ -87,6 +103,8 @@ class Listener:
     @property
     def address(self) -> str:
         """What is listened on, for people; the real port where port 0 was asked for."""
+        if self._datagrams is not None:
+            return str(self._datagrams.address)
         if self._acceptor is None or not self.spec.on_network:
             return self.text
         before = "".join(f"{word} " for word in (self.spec.protocol, self.spec.kind) if word)
@@ -94,7 +112,9 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The TCP port that is listened on; 0 when there is none."""
+        """The TCP or UDP port that is listened on; 0 when there is none."""
+        if self._datagrams is not None:
+            return int(self._datagrams.port)
         if self._acceptor is None or not self.spec.on_network:
             return 0
         return int(self._acceptor.address[1])
@@ -119,6 +139,22 @@ class Listener:
             self._reactor, sock.fileno(), owner=sock, peer=peer.printable, on_closed=incoming._closed
         )
         self._spoken.take(incoming)
+
+    def _udp(self) -> Any:
+        from .udp import IDLE_S
+        from .udplisten import UdpListener
+
+        spec = self.spec
+        return UdpListener(
+            self._reactor,
+            spec.ip,
+            spec.port or self._bound,
+            self._accepted,
+            zone=spec.zone,
+            text=self.text,
+            allow=self._allow,
+            idle_s=IDLE_S if spec.idle is None else spec.idle,
+        )
 
     def _tcp_socket(self) -> socket.socket:
         ip, zone, port = self.spec.ip, self.spec.zone, self.spec.port or self._bound

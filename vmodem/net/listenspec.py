@@ -84,6 +84,18 @@ class ListenSpec:
         return _number(self.text, self.values, "backlog", BACKLOG)
 
     @property
+    def idle(self) -> float | None:
+        """With ``udp``: how long a peer may be silent, in seconds (0: for ever); None: the usual time."""
+        value = self.values.get("idle")
+        try:
+            idle = None if value is None else float(value)
+        except ValueError:
+            idle = -1.0
+        if idle is not None and not 0 <= idle < 1e9:
+            raise ListenError(f'cannot listen on "{self.text}": idle must be 0 or more seconds, like idle=60')
+        return idle
+
+    @property
     def mode(self) -> int:
         """Permissions of a Unix socket."""
         value = self.values.get("mode")
@@ -135,7 +147,7 @@ def parse_listen(text: str) -> ListenSpec:
     else:
         ip, zone, port = _address(text, kind, values)
         spec = ListenSpec(text, kind, protocol, proxied, values, ip, zone, port)
-    _ = spec.backlog
+    _ = spec.backlog, spec.idle
     if kind == "tls":
         for key in ("cert", "key"):
             if not values.get(key):

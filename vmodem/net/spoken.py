@@ -5,6 +5,7 @@ What does not belong here: sockets (listen.py), and who may call.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from .incoming import Accepted, Incoming
 from .layer import Opening
 from .listenspec import ListenError, ListenSpec
 from .stream import Stream
+from .telnetsettings import Role
 
 #: Connections that may still be agreeing on a layer at one time; one more and the oldest is cut off.
 AGREEING: Final = 64
@@ -60,6 +62,8 @@ class Spoken:
         def opened(stream: Stream) -> None:
             self._agreeing.pop(incoming, None)
             incoming.stream = stream
+            name = getattr(stream, "certificate_name", "")
+            incoming.peer = dataclasses.replace(incoming.peer, certificate_name=name)
             self._speak(incoming)
 
         def failed(reason: str) -> None:
@@ -75,6 +79,18 @@ class Spoken:
 
     def _speak(self, incoming: Incoming) -> None:
         """Put the protocol over a connection that carries bytes."""
+        if self._spec.protocol == "telnet":
+            from .telnet import TelnetStream
+
+            incoming.stream = TelnetStream(self._reactor, incoming.stream, Role.SERVER)
+        elif self._spec.protocol == "auto":
+            from .auto import AutoStream
+
+            incoming.stream = AutoStream(self._reactor, incoming.stream, Role.SERVER)
+        elif self._spec.protocol == "rfc2217":
+            from .comport import Rfc2217Stream
+
+            incoming.stream = Rfc2217Stream(self._reactor, incoming.stream, Role.SERVER)
         self._accepted(incoming)
 
     def _wait(self, incoming: Incoming, opening: Opening) -> None:

@@ -45,6 +45,7 @@ class ComPortEnd:
                     events.append(Ignored(str(exc)))
             else:
                 events.append(event)
+        self._events = []
         return events
 
     # -- for subclasses ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ What does not belong here: what an option means beyond its being in force, and T
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -55,6 +56,7 @@ _IAC: Final = b"\xff"
 _PAIR: Final = b"\xff\xff"
 _IS: Final = b"\x00"
 _SEND: Final = b"\x01"
+_BARE_CR: Final = re.compile(rb"\r[^\0\n]")
 
 
 class Side(enum.Enum):
@@ -93,6 +95,8 @@ class Subnegotiation:
 
 
 Event = Data | Send | Command | Negotiated | Subnegotiation
+#: Each command once: whoever sends nothing else is not to cost more memory than he sends.
+_COMMANDS: Final = tuple(map(Command, range(256)))
 CrNul = Literal["auto", "always", "never"]
 
 
@@ -162,7 +166,10 @@ class Telnet:
     TERMINAL-TYPE a name, TERMINAL-SPEED ``b"9600,9600"``, NAWS two u16.
 
     ``cr_nul``: NUL after a lone CR is sent, and one that arrives is taken out, while BINARY is not in force
-    in that direction - ``always``; ``never``; or ``auto``, only once the peer has sent an IAC command.
+    in that direction - ``always``; ``never``; or ``auto``, only once the peer has sent an IAC command, and no
+    longer when it has sent a CR with neither LF nor NUL behind it, for then it does not keep to this itself.
+    ``expected`` says that the connection was declared to be telnet: ``auto`` then takes them out from the
+    first byte, as a client may send before it reads; it still sends none to a peer that has not spoken.
     """
 
     def __init__(
@@ -172,10 +179,12 @@ class Telnet:
         accepts: Collection[int] = (),
         answers: Mapping[int, bytes] | None = None,
         cr_nul: CrNul = "auto",
+        expected: bool = False,
     ) -> None:
         self._answers = dict(answers or {})
         self._allowed = {Side.US: {*offers, *self._answers}, Side.PEER: set(accepts)}
         self._cr_nul = cr_nul
+        self._expected = expected
         self._q: dict[tuple[int, Side], _Q] = {}
         self._said: dict[tuple[int, Side], int] = {}
         self._tellings = TELLINGS
@@ -184,6 +193,7 @@ class Telnet:
         self._sb = bytearray()
         self._sb_over = False
         self._spoken = False
+        self._bare_cr = False  # the peer has sent a CR as no NVT does
         self._events: list[Event] = []
         self._nvt_in = self._nvt_out = False
         self._cr_in = False  # the last byte of data that arrived was CR
@@ -203,6 +213,15 @@ class Telnet:
         # What we have said WONT to is over at once; what we said DONT to, when the peer agrees.
         return state is _Q.YES or (side is Side.PEER and state in (_Q.WANT_NO, _Q.WANT_NO_THEN_YES))
 
+    def asking(self, option: int, side: Side) -> bool:
+        """Whether an option was asked for and the peer has not answered."""
+        return self._q.get((option, side)) is _Q.WANT_YES
+
+    @property
+    def owes(self) -> bool:
+        """Whether the last byte sent was a CR whose LF or NUL has not followed yet."""
+        return self._cr_out
+
     # -- sending -------------------------------------------------------------------------------------------
 
     def encode(self, data: bytes) -> bytes:
@@ -212,6 +231,11 @@ class Telnet:
         if _IAC in data:
             data = data.replace(_IAC, _PAIR)
         return data
+
+    def settle(self) -> bytes:
+        """What completes a CR that was sent last, where no LF has followed: some peers wait for it."""
+        owed, self._cr_out = self._cr_out, False
+        return b"\0" if owed else b""
 
     def request(self, option: int, side: Side, on: bool = True) -> bytes:
         """Ask for an option, or for its end; returns what to send, nothing if it is so or is being asked."""
@@ -250,6 +274,7 @@ class Telnet:
                 self._take(plain)
                 return events
         self._parse(data)
+        self._events = []
         return events
 
     def _parse(self, data: bytes) -> None:
@@ -313,19 +338,29 @@ class Telnet:
         else:
             self._at = _DATA
             if code != SE:  # the end of something that had no beginning
-                self._events.append(Command(code))
+                self._events.append(_COMMANDS[code])
 
     def _take(self, data: bytes) -> None:
         if self._nvt_in:
-            data = self._from_nvt(data)
+            before = b"\r" if self._cr_in else b""
+            bare = _BARE_CR.search(before + data) if self._cr_nul == "auto" else None
+            if bare is None:
+                data = self._from_nvt(data)
+            else:
+                at = bare.start() + 1 - len(before)
+                data = self._from_nvt(data[:at]) + data[at:]
+                self._bare_cr = True
+                self._set_modes()
         if data:
             self._events.append(Data(data))
 
     # -- CR ------------------------------------------------------------------------------------------------
 
     def _set_modes(self) -> None:
-        on = self._cr_nul == "always" or (self._cr_nul == "auto" and self._spoken)
-        self._nvt_in = on and not self.enabled(BINARY, Side.PEER)
+        auto = self._cr_nul == "auto" and not self._bare_cr
+        on = self._cr_nul == "always" or (auto and self._spoken)
+        on_in = on or (auto and self._expected)
+        self._nvt_in = on_in and not self.enabled(BINARY, Side.PEER)
         self._nvt_out = on and not self.enabled(BINARY, Side.US)
         self._cr_in = self._cr_in and self._nvt_in
         self._cr_out = self._cr_out and self._nvt_out
