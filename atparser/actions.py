@@ -38,6 +38,7 @@ class CallFailure(enum.Enum):
     UNANSWERED = "not answered"  # the far modem rang, and says that nobody answered
     UNKNOWN = "unknown number"  # not in the directory, no such name
     FORBIDDEN = "not allowed"  # the dial policy says no
+    DELAYED = "too many calls"  # more than may be dialled in a minute
     NO_NETWORK = "no network"  # our own side cannot get out: no route, interface down
     LINE_BUSY = "line busy"  # our own line or port is taken
 

@@ -69,7 +69,7 @@ BASIC: Final[tuple[Command, ...]] = (
     Command("&I", _n("0-5"), "receive flow control of some makers; " + _KEPT_ONLY),
     Command("&J", _n("0,1"), "jack type; " + _KEPT_ONLY),
     Command("&K", _n("0-6"), "flow control: 0 none, 3 RTS/CTS, 4 XON/XOFF, 5 transparent, 6 both", 3),
-    Command("&L", _n("0-2"), "leased line; " + _KEPT_ONLY),
+    Command("&L", _n("0-2"), "leased line: 1 and 2 keep up a call to stored number 0 (&Z0)"),
     Command("&M", _n("0-7"), "communications mode; " + _KEPT_ONLY),
     Command("&N", _n("0-33"), "line rate: 0 the best, 1 300 bit/s up to 16 33600; shown, not held to"),
     Command("&O", _n("0,1"), "master clock; " + _KEPT_ONLY),

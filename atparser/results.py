@@ -21,6 +21,7 @@ ERROR: Final = "ERROR"
 NO_DIALTONE: Final = "NO DIALTONE"
 BUSY: Final = "BUSY"
 NO_ANSWER: Final = "NO ANSWER"
+DELAYED: Final = "DELAYED"
 RINGING: Final = "RINGING"
 
 _BASE: Final[Mapping[str, int]] = {
@@ -66,6 +67,7 @@ _PROGRESS: Final[Mapping[str, int]] = {
 TABLES: Final[Mapping[str, Mapping[str, int]]] = {
     "rockwell": {
         **_BASE,
+        DELAYED: 24,
         **_PROGRESS,
         **_rates(_CONNECT_RATES, "1 9 11 13 12 14 15 59 16 61 62 63 64 91 84 17 18 19 20"),
     },
@@ -152,6 +154,8 @@ def failure(what: CallFailure, wait_silence: bool, profile: Profile) -> str:
     owner of the modem wants it.
     """
     options, x = profile.options, profile.basic["X"]
+    if what is CallFailure.DELAYED:
+        return DELAYED if x >= 4 and DELAYED in TABLES[options.result_table] else NO_CARRIER
     code = {
         CallFailure.REFUSED: options.refused_code,
         CallFailure.NO_ANSWER: 8 if wait_silence or x >= 5 else options.no_answer_code,

@@ -26,10 +26,18 @@ def test_what_x_lets_the_dte_see(x: int, failure: CallFailure, silence: bool) ->
         CallFailure.NO_NETWORK: b"NO DIALTONE" if "D" in ALLOWED[x] else b"NO CARRIER",
         CallFailure.LINE_BUSY: b"NO DIALTONE" if "D" in ALLOWED[x] else b"NO CARRIER",
         CallFailure.UNANSWERED: b"NO ANSWER" if silence or x else b"NO CARRIER",
+        CallFailure.DELAYED: b"DELAYED" if x >= 4 else b"NO CARRIER",
         CallFailure.NO_ANSWER: b"NO ANSWER" if silence or "A" in ALLOWED[x] else b"NO CARRIER",
     }.get(failure, b"NO CARRIER")
     book = Playbook(b"X%d" % x).dte(b"ATD1%b\r" % (b"@" if silence else b"")).forget()
     book.fails(failure).expect(b"\r\n" + said + b"\r\n")
+
+
+@pytest.mark.parametrize(("dialect", "said"), [("rockwell", b"24\r"), ("hayes", b"3\r"), ("usr", b"3\r")])
+def test_too_many_calls(dialect: str, said: bytes) -> None:
+    """Only one maker's table has a word for it; others' DTEs know NO CARRIER."""
+    book = Playbook(b"V0", options=Options(**DIALECTS[dialect])).into(State.DIALING)
+    book.fails(CallFailure.DELAYED).expect(said)
 
 
 @pytest.mark.parametrize("silence", [False, True])

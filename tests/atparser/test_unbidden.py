@@ -124,7 +124,8 @@ def test_what_is_not_client_is_echoed_as_ever(data: bytes) -> None:
 def test_in_a_command_line_it_is_part_of_it(line: bytes) -> None:
     book = guest().dte(line)
     words = book.words()
-    assert words.startswith(line) and words.endswith((OK, b"\r\nERROR\r\n"))
+    assert words.startswith(line)
+    assert words.endswith((OK, b"\r\nERROR\r\n"))
 
 
 def test_without_the_option_it_is_nothing() -> None:

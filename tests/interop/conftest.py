@@ -1,5 +1,6 @@
 """Programs that others wrote, at work with the real program over real pseudo-terminals and sockets."""
 
 from tests.helpers.process import scene
+from tests.helpers.reactors import reactor
 
-__all__ = ["scene"]
+__all__ = ["reactor", "scene"]

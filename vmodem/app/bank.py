@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmodem.config.schema import GroupConfig
 
-from .board import Switchboard
+from .board import Switchboard, door_settings
 from .start import EX_UNAVAILABLE, EX_USAGE, StartError
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ class Bank:
             self._free_changed()
 
     def _fill(self, config: GroupConfig) -> None:
-        from vmodem.net.access import AccessError, CallerRules
+        from vmodem.net.access import AccessError
 
         try:
-            self._answerer.rules = CallerRules(config.allow_callers)
+            self._answerer.door.settings = door_settings(config)
         except AccessError as exc:
             raise StartError.of(exc, EX_USAGE) from exc
         self._answerer.directory = self._board.directory

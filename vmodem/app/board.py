@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vmodem.config.schema import Config
+from vmodem.config.schema import Answering, Config
 
 from .start import EX_CONFIG, EX_UNAVAILABLE, StartError
 
 if TYPE_CHECKING:
     from vmodem.call.answer import Caller
     from vmodem.call.directory import Directory
+    from vmodem.call.doorkeeper import DoorSettings
     from vmodem.call.originate import Numbering, OfferInside
     from vmodem.call.target import Target
     from vmodem.net.resolve import Resolver
@@ -104,6 +105,16 @@ class Switchboard:
             return found is not None and found.offer(stream, caller)
 
         return offer
+
+
+def door_settings(config: Answering) -> DoorSettings:
+    """What callers must meet.  Raises :class:`vmodem.net.access.AccessError`."""
+    from vmodem.call.doorkeeper import DoorSettings
+    from vmodem.net.access import CallerRules
+
+    return DoorSettings(
+        CallerRules(config.allow_callers), config.password, config.allow_certificates, config.caller_limits
+    )
 
 
 def _server(text: str) -> tuple[str, int] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vmodem import __version__
 from vmodem.config.schema import ModemConfig
 
-from .board import Switchboard
+from .board import Switchboard, door_settings
 from .start import EX_UNAVAILABLE, EX_USAGE, STOP_LIMIT_S, StartError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Station:
         from vmodem.line.base import LineError
         from vmodem.line.parse import make_line
         from vmodem.modem.driver import Driver
+        from vmodem.modem.leased import LeasedLine, parse_leased
         from vmodem.modem.storage import StateFolder, default_folder
         from vmodem.net.access import AccessError, CallerRules, DialRules
         from vmodem.net.listen import ListenError
@@ -81,7 +82,7 @@ class Station:
                 f"numbers:  {len(list(board.directory))}",
             ),
         )
-        options = Options(identity=identity, **DIALECTS[config.dialect])
+        options = Options(identity=identity, cable=bool(config.windows_cable), **DIALECTS[config.dialect])
         self.driver: Driver = Driver(
             reactor,
             config.name,
@@ -93,6 +94,8 @@ class Station:
             finished,
         )
         self.driver.busy_changed = self._busy_changed
+        dial = parse_leased(config.leased)[0] if config.leased else None
+        self._leased = LeasedLine(reactor, self.driver, dial, config.leased_on)
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -117,11 +120,13 @@ class Station:
         except LineError as exc:
             self._answerer.stop()
             raise StartError.of(exc, EX_UNAVAILABLE) from exc
+        self._leased.start()
         self._busy_changed()
 
     def stop(self) -> Deferred[None]:
         """Hang up, tell the DTE, let go of everything; fires within :data:`STOP_LIMIT_S`."""
         self._answerer.stop()
+        self._leased.stop()
         self._forget_timers()
         self.driver.shut_down()
         stopped = self.driver.line.stop()
@@ -132,11 +137,14 @@ class Station:
 
     def is_same(self, config: ModemConfig) -> bool:
         """Whether this modem can become what ``config`` says without beginning anew."""
-        return all(getattr(config, key) == getattr(self.config, key) for key in _FIXED)
+        same_cable = bool(config.windows_cable) == bool(self.config.windows_cable)
+        return same_cable and all(getattr(config, key) == getattr(self.config, key) for key in _FIXED)
 
     def release(self, config: ModemConfig | None) -> None:
         """Let go of the listeners that ``config`` has no more; None: of all, for good."""
         self.retiring = config is None
+        if self.retiring:
+            self._leased.stop()
         self._answerer.drop(() if config is None else config.answer)
         self._busy_changed()
 
@@ -157,18 +165,23 @@ class Station:
     def _fill(self, config: ModemConfig) -> None:
         """What can change at any time."""
         from vmodem.call.target import parse_target
-        from vmodem.net.access import CallerRules, DialRules
+        from vmodem.modem.leased import parse_leased
+        from vmodem.net.access import DialRules
 
         board = self._board
         out = self._originator
         out.directory, out.numberings = board.directory, board.numberings
         out.resolver = board.resolver or out.resolver
         out.dial_rules = DialRules(config.allow_dial)
+        out.limit.per_minute = config.dial_limit
         out.name, out.number, out.rate = config.name, config.number, config.rate
-        places = {"default": config.default, "cable": config.windows_cable, "leased": config.leased}
+        places = {"default": config.default, "cable": config.windows_cable}
         out.places = {place: parse_target(text) for place, text in places.items() if text}
+        leased = parse_leased(config.leased)[1] if config.leased else None
+        if leased is not None:
+            out.places["leased"] = leased
         self._answerer.directory = board.directory
-        self._answerer.rules = CallerRules(config.allow_callers)
+        self._answerer.door.settings = door_settings(config)
 
     # -- calls in ------------------------------------------------------------------------------------------
 

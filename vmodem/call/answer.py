@@ -1,24 +1,28 @@
 """Taking calls: from the listeners to the modem.
 
-Everybody who may call is offered to the modem at once, without a byte being read; whether it rings, is busy
-or refuses is the modem's affair.  What does not belong here: ringing, and the listeners' sockets.
+The way of a call is: accepted, layers put over it (the listener's affair), looked at and asked by the
+doorkeeper, offered.  Where nothing is asked that happens at once, without a byte being read; whether it
+rings, is busy or refuses is the modem's affair.
+
+What does not belong here: ringing, the listeners' sockets, and who is let in (doorkeeper.py).
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from twisted.logger import Logger
 
-from vmodem.net.access import CallerRules
+from vmodem.net.access import CallerRules, Decision
 from vmodem.net.incoming import Incoming
 from vmodem.net.listen import Listener, ListenError
-from vmodem.net.stream import Stream
+from vmodem.net.stream import LINGER_S, Stream, unheard
 
 from .directory import Directory
+from .doorkeeper import Doorkeeper, DoorSettings
 
 #: Turned-away callers that may still be reading why; of more than these each is cut off at once.
 LINGERING: Final = 32
@@ -43,6 +47,8 @@ class Caller:
     name: str = ""
     #: The LISTEN string of the listener that was reached.
     listener: str = ""
+    #: To be called by whoever took the call when the caller leaves before the answer.
+    left: Callable[[], None] = field(default=unheard, compare=False, repr=False)
 
 
 class Answerer:
@@ -65,14 +71,28 @@ class Answerer:
         directory: Directory | None = None,
     ) -> None:
         self._reactor = reactor
-        self.rules = caller_rules
+        #: Its settings may be replaced at any time.
+        self.door = Doorkeeper(reactor, DoorSettings(rules=caller_rules), reactor.seconds)
         self._offer = offer
         self.directory = directory
-        self._lingering: set[Stream] = set()
+        self._lingering: dict[Stream, float] = {}  # until when at the latest
         self._started = self._shut = False
         self._closed: list[Listener] = []  # to be opened again
         self._timer: Any = None
-        self.listeners = [Listener(reactor, text, self._accepted) for text in listens]
+        self.listeners = [Listener(reactor, text, self._accepted, self) for text in listens]
+
+    @property
+    def rules(self) -> CallerRules:
+        """Which addresses may call; part of the door's settings."""
+        return self.door.settings.rules
+
+    @rules.setter
+    def rules(self, rules: CallerRules) -> None:
+        self.door.settings = replace(self.door.settings, rules=rules)
+
+    def judge(self, host: str) -> Decision:
+        """Whether a caller at ``host`` is let in, by the rules of now."""
+        return self.rules.judge(host)
 
     def start(self) -> None:
         """Open every listener, or none.  Raises :class:`vmodem.net.listen.ListenError`."""
@@ -95,6 +115,7 @@ class Answerer:
         self._await_none()
         for listener in self.listeners:
             listener.stop()
+        self.door.stop()
         for stream in list(self._lingering):
             stream.abort()
 
@@ -127,7 +148,7 @@ class Answerer:
         for text in listens:
             if any(each.text == text for each in self.listeners):
                 continue
-            listener = Listener(self._reactor, text, self._accepted)
+            listener = Listener(self._reactor, text, self._accepted, self)
             if self._started and not self._shut:
                 listener.start()
                 self._introduce(listener)
@@ -136,12 +157,19 @@ class Answerer:
     def _introduce(self, listener: Listener) -> None:
         self._log.info("listening for calls on {address}", address=listener.address)
         exposure = listener.exposure
-        if exposure is not None:
+        if exposure is not None and not self.door.settings.authenticates:
             self._log.warn(
                 "{address} can be reached from {exposure}: {who} may call, nothing authenticates them",
                 address=listener.address,
                 exposure=exposure,
-                who=str(self.rules),
+                who=str(self.door.settings),
+            )
+        elif exposure is not None:
+            self._log.info(
+                "{address} can be reached from {exposure}: {who} may call",
+                address=listener.address,
+                exposure=exposure,
+                who=str(self.door.settings),
             )
 
     def _reopen(self) -> None:
@@ -167,10 +195,12 @@ class Answerer:
     def refuse(self, stream: Stream, text: str | bytes = b"") -> None:
         """Turn a caller away: send ``text``, then close in order.  With 32 such callers already lingering,
         the call is cut off at once."""
+        now = self._reactor.seconds()
+        self._lingering = {each: until for each, until in self._lingering.items() if until > now}
         if len(self._lingering) >= LINGERING:
             stream.abort()
             return
-        self._lingering.add(stream)
+        self._lingering[stream] = now + DRAIN_S + LINGER_S
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text
         if data:
             stream.write(data)
@@ -182,19 +212,32 @@ class Answerer:
         return len(self._lingering)
 
     def _accepted(self, incoming: Incoming) -> None:
-        stream = incoming.stream
-        incoming.closed = lambda: self._lingering.discard(stream)
-        peer = incoming.peer
-        decision = self.rules.judge(peer.host)
+        decision = self.door.judge_connection(incoming.peer)
         if not decision.allowed:
-            self._log.warn(
-                "call from {caller} on {listener} refused: {rule}",
-                caller=peer.printable,
-                listener=incoming.listener,
-                rule=decision.rule,
-            )
-            stream.abort()
+            self._refused(incoming, decision.rule)
+            incoming.stream.abort()
             return
+        self.door.admit(
+            incoming.stream,
+            incoming.peer,
+            lambda stream: self._admitted(incoming, stream),
+            lambda rule: self._refused(incoming, rule),
+        )
+
+    def _refused(self, incoming: Incoming, rule: str) -> None:
+        self._log.warn(
+            "call from {caller} on {listener} refused: {rule}",
+            caller=incoming.peer.printable,
+            listener=incoming.listener,
+            rule=rule,
+        )
+
+    def _admitted(self, incoming: Incoming, stream: Stream) -> None:
+        def closed() -> None:
+            self._lingering.pop(stream, None)
+
+        incoming.closed = closed
+        peer = incoming.peer
         match = self.directory.reverse(peer.host) if self.directory is not None and peer.host else None
         caller = Caller(
             printable=peer.printable,
@@ -203,6 +246,7 @@ class Answerer:
             number=match.rule if match is not None else caller_number(peer.host),
             name=match.entry.caller_name if match is not None else "",
             listener=incoming.listener,
+            left=self.door.left,
         )
         try:
             taken = self._offer(stream, caller)

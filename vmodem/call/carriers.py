@@ -137,14 +137,18 @@ def _program(attempt: Attempt) -> None:
     if not attempt.allowed():
         return
     user = attempt.entry.user if attempt.entry is not None else ""
-    try:
-        stream = program.start(attempt.reactor, attempt.target.argv, user)
-    except program.ProgramError as exc:
-        attempt.failed(CallFailure.NO_ANSWER, str(exc))
-        return
-    from .ppplog import watched
 
-    attempt.reached(watched(stream, attempt.origin.name), stream.peer)
+    def started(stream: FdStream) -> None:
+        from .ppplog import watched
+
+        attempt.reached(watched(stream, attempt.origin.name), stream.peer)
+
+    def failed(reason: str) -> None:
+        attempt.failed(CallFailure.NO_ANSWER, reason)
+
+    starting = program.start(attempt.reactor, attempt.target.argv, user, started, failed)
+    if starting is not None:
+        attempt.wait_for(starting)
 
 
 def _service(attempt: Attempt) -> None:

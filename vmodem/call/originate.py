@@ -26,6 +26,7 @@ from vmodem.net.resolve import Lookup, Resolver, SystemResolver
 from vmodem.net.stream import FdStream, Stream
 
 from .answer import Caller
+from .diallimit import DialLimit
 from .directory import Directory, Entry, Match
 from .target import PLACES, Target
 
@@ -141,6 +142,7 @@ class Originator:
         #: Where calls go that dial no number: ``default`` (ATD alone), ``cable`` and ``leased``.
         self.places = dict(places or {})
         self.rate = rate
+        self.limit = DialLimit(0, reactor.seconds)
 
     def originate(self, dial: DialString, connected: Connected, failed: Failed) -> Attempt:
         """Place a call.  Exactly one of the callbacks is called, always after this method returned and never
@@ -156,7 +158,8 @@ class Originator:
             target = self.places[place]
             return Plan(target, Match(Entry(target), place))
         if place:
-            raise CallError(CallFailure.UNKNOWN, "nothing was dialled")
+            why = "nothing was dialled" if place == "default" else f"there is no {place}"
+            raise CallError(CallFailure.UNKNOWN, why)
         match = self.directory.lookup(dial)
         if match is not None:
             return Plan(match.entry.target, match)
@@ -230,6 +233,10 @@ class Attempt:
 
     def _begin(self) -> None:
         self._pending = None
+        wait_s = self.origin.limit.dial()
+        if wait_s:
+            self._finish(CallFailure.DELAYED, f"too many dials within a minute; the next in {wait_s:.0f} s")
+            return
         if self.origin.is_number(self._dial):
             self._unasked = list(self.origin.numberings)
             self._ask()

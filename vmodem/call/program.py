@@ -4,6 +4,9 @@ A program gets a pseudo-terminal of its own (raw, no echo) as its controlling te
 own.  Nothing that a DTE sends reaches its command line, and no shell is ever involved.  Its end is noticed
 through a pidfd on the reactor; Twisted's handling of SIGCHLD is not used, so no signal handler is needed.
 
+Under another account a child becomes that first, and says through a pipe whether the program could then be
+started: a call is connected only when its program runs.
+
 What does not belong here: what the program is for.
 """
 
@@ -19,8 +22,8 @@ import struct
 import sys
 import termios
 import tty
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
@@ -31,20 +34,33 @@ from vmodem.net.stream import Cause, Ending, FdStream
 
 #: From SIGHUP and SIGTERM to SIGKILL, in seconds.
 GRACE_S: Final = 2.0
+#: A terminal closes a moment before its program can be waited for: how long the end of the stream waits for
+#: the program's own, in seconds.
+STATUS_S: Final = 0.25
 #: Where there is no pidfd (Linux before 5.3), how often the end of a program is looked for, in seconds.
 POLL_S: Final = 0.1
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TERM: Final = "vt100"
 ROWS, COLUMNS = 24, 80
 
-#: Becomes another account, then the program; run in a child, with the account and the command as arguments.
+#: Becomes another account, goes to its home, then becomes the program; run in a child, with a pipe for what
+#: goes wrong, the account and the command as arguments.
 _SWITCH: Final = """
 import os, sys
-name, uid, gid, *argv = sys.argv[1:]
-os.initgroups(name, int(gid))
-os.setgid(int(gid))
-os.setuid(int(uid))
-os.execv(argv[0], argv[1:])
+pipe, name, uid, gid, home, *argv = sys.argv[1:]
+os.set_inheritable(int(pipe), False)
+try:
+    os.initgroups(name, int(gid))
+    os.setgid(int(gid))
+    os.setuid(int(uid))
+    try:
+        os.chdir(home)
+    except OSError:
+        os.chdir("/")
+    os.execv(argv[0], argv[1:])
+except OSError as exc:
+    os.write(int(pipe), exc.strerror.encode())
+os._exit(126)
 """
 
 
@@ -52,14 +68,41 @@ class ProgramError(Exception):
     """A program that cannot be started; the text says why."""
 
 
-def start(reactor: Any, argv: Sequence[str], user: str = "") -> FdStream:
-    """Start a program and return the terminal it talks to.
+class Starting(Protocol):
+    """A program that is about to run."""
+
+    def cancel(self) -> None:
+        """Give it up; neither callback is called any more."""
+
+
+def start(
+    reactor: Any,
+    argv: Sequence[str],
+    user: str,
+    started: Callable[[FdStream], None],
+    failed: Callable[[str], None],
+) -> Starting | None:
+    """Start a program and hand over the terminal it talks to, or the reason why it does not start.
 
     Closing the stream hangs up: SIGHUP and SIGTERM to the program's process group, SIGKILL two seconds
-    later.  When the program ends by itself, everything it wrote arrives first, then the end of the stream.
-    ``user`` is the account to run as (which takes root's rights); "" means ours.  Raises
-    :class:`ProgramError`.
+    later.  When the program ends by itself, everything it wrote arrives first, then the end of the stream,
+    which tells the program's exit status.  ``user`` is the account to run as (which takes root's rights); ""
+    means ours.  Returns what is under way, or None when one of the callbacks has been called already, as it
+    is for our own account.
     """
+    try:
+        stream, pipe = _begin(reactor, argv, user)
+    except ProgramError as exc:
+        failed(str(exc))
+        return None
+    if pipe < 0:
+        started(stream)
+        return None
+    return _Switching(reactor, pipe, stream, argv[0], started, failed)
+
+
+def _begin(reactor: Any, argv: Sequence[str], user: str) -> tuple[FdStream, int]:
+    """The program's terminal, and the pipe to read from before it is known to run, else -1."""
     account = _account(user)
     command = shutil.which(argv[0], path=PATH if "/" not in argv[0] else None)
     if command is None:
@@ -74,16 +117,17 @@ def start(reactor: Any, argv: Sequence[str], user: str = "") -> FdStream:
         os.set_blocking(master, False)
         if account.pw_uid != os.geteuid():
             os.fchown(slave, account.pw_uid, -1)
-        pid = _spawn(command, argv, account, os.ttyname(slave))
+        pid, pipe = _spawn(command, argv, account, os.ttyname(slave))
     except OSError as exc:
         os.close(master)
         raise ProgramError(f'"{argv[0]}" does not start: {exc.strerror}') from None
     finally:
         os.close(slave)
-    program = _Program(reactor, pid, master)
-    stream = _ProgramStream(reactor, master, owner=program, peer=f"program {os.path.basename(argv[0])}")
+    name = os.path.basename(argv[0])
+    program = _Program(reactor, pid, master, name)
+    stream = _ProgramStream(reactor, master, program, f"program {name}")
     program.watch(stream)
-    return stream
+    return stream, pipe
 
 
 def _account(user: str) -> pwd.struct_passwd:
@@ -100,8 +144,8 @@ def _account(user: str) -> pwd.struct_passwd:
     return account
 
 
-def _spawn(command: str, argv: Sequence[str], account: pwd.struct_passwd, terminal: str) -> int:
-    """Start the process and return its id.  Raises OSError.
+def _spawn(command: str, argv: Sequence[str], account: pwd.struct_passwd, terminal: str) -> tuple[int, int]:
+    """Start the process; returns its id, and the pipe of :data:`_SWITCH` or -1.  Raises OSError.
 
     The child opens the terminal after it became the leader of a session, which makes it the controlling one
     (tty_ioctl(4)).
@@ -121,23 +165,37 @@ def _spawn(command: str, argv: Sequence[str], account: pwd.struct_passwd, termin
         (os.POSIX_SPAWN_DUP2, 0, 2),
     ]
     actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()]
+    near = far = -1
     if account.pw_uid != os.geteuid():
+        near, far = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        actions.append((os.POSIX_SPAWN_DUP2, far, _PIPE))
         argv = [
-            *(sys.executable, "-I", "-S", "-c", _SWITCH),
-            *(account.pw_name, str(account.pw_uid), str(account.pw_gid), command, *argv),
+            *(sys.executable, "-I", "-S", "-c", _SWITCH, str(_PIPE)),
+            *(account.pw_name, str(account.pw_uid), str(account.pw_gid), account.pw_dir, command, *argv),
         ]
         command = sys.executable
-    return os.posix_spawn(
-        command,
-        list(argv),
-        environment,
-        file_actions=actions,
-        setsid=True,
-        setsigmask=[],
-        setsigdef=[number for number in signal.valid_signals() if number not in _FIXED],
-    )
+    try:
+        pid = os.posix_spawn(
+            command,
+            list(argv),
+            environment,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[number for number in signal.valid_signals() if number not in _FIXED],
+        )
+    except OSError:
+        if near >= 0:
+            os.close(near)
+        raise
+    finally:
+        if far >= 0:
+            os.close(far)
+    return pid, near
 
 
+#: The child's end of the pipe of :data:`_SWITCH`.
+_PIPE: Final = 3
 _FIXED: Final = frozenset((signal.SIGKILL, signal.SIGSTOP))
 
 
@@ -155,13 +213,81 @@ def _inheritable() -> list[int]:
 
 
 class _ProgramStream(FdStream):
-    """A terminal whose end is nothing worse than the program's."""
+    """A terminal whose end is nothing worse than the program's, and waits for that to be known."""
+
+    def __init__(self, reactor: Any, fd: int, program: _Program, peer: str) -> None:
+        super().__init__(reactor, fd, owner=program, peer=peer)
+        self._program = program
 
     def _end(self, ending: Ending) -> None:
-        if ending.cause in (Cause.DEVICE, Cause.RESET):
-            self.discard_pending()
-            ending = Ending(Cause.FINISHED, "the program ended")
-        super()._end(ending)
+        if ending.cause not in (Cause.DEVICE, Cause.RESET):
+            super()._end(ending)
+            return
+        self.discard_pending()
+        self.pause()
+        self._program.when_ended(self._program_ended)
+
+    def _program_ended(self, how: str) -> None:
+        super()._end(Ending(Cause.FINISHED, how))
+
+
+@implementer(IReadDescriptor)
+class _Switching:
+    """A child on its way to becoming the program under another account."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        pipe: int,
+        stream: FdStream,
+        command: str,
+        started: Callable[[FdStream], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._pipe = pipe
+        self._stream = stream
+        self._command = command
+        self._started = started
+        self._failed = failed
+        reactor.addReader(self)
+
+    def cancel(self) -> None:
+        if self._close():
+            self._stream.abort()
+
+    def _close(self) -> bool:
+        pipe, self._pipe = self._pipe, -1
+        if pipe < 0:
+            return False
+        self._reactor.removeReader(self)
+        os.close(pipe)
+        return True
+
+    def doRead(self) -> None:
+        try:
+            reason = os.read(self._pipe, 256).decode("utf-8", "replace")
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            reason = str(exc)
+        self._close()
+        if reason:
+            self._stream.abort()
+            self._failed(f'"{self._command}" does not start: {reason}')
+        else:
+            self._started(self._stream)
+
+    def fileno(self) -> int:
+        return self._pipe
+
+    def logPrefix(self) -> str:
+        return "program"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor saw the other end go, which is what is waited for."""
+        if self._pipe >= 0:
+            self.doRead()
 
 
 @implementer(IReadDescriptor)
@@ -170,9 +296,14 @@ class _Program:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, pid: int, master: int) -> None:
+    def __init__(self, reactor: Any, pid: int, master: int, name: str) -> None:
         self._reactor = reactor
         self._pid = pid
+        self._name = name
+        #: How it ended, for people; "" while it runs.
+        self._how = ""
+        self._waiting: Callable[[str], None] | None = None
+        self._limit: Any = None
         self._master = master
         self._stream: FdStream | None = None
         self._reaped = False
@@ -196,6 +327,8 @@ class _Program:
     def close(self) -> None:
         """Hang up."""
         self._stream = None
+        self._waiting = None
+        self._end_limit()
         if self._master >= 0:
             master, self._master = self._master, -1
             os.close(master)
@@ -205,7 +338,28 @@ class _Program:
             self._timer.cancel()
             self._timer = None
 
+    def when_ended(self, told: Callable[[str], None]) -> None:
+        """Call ``told`` with how the program ended, once that is known or has been waited for long enough."""
+        if not self._reaped:
+            self._reap()
+        if self._reaped:
+            told(self._how)
+        elif self._waiting is None:
+            self._waiting = told
+            self._limit = self._reactor.callLater(STATUS_S, self._tell, "the program closed its terminal")
+
     # -- ends ----------------------------------------------------------------------------------------------
+
+    def _tell(self, how: str) -> None:
+        waiting, self._waiting = self._waiting, None
+        self._end_limit()
+        if waiting is not None:
+            waiting(how)
+
+    def _end_limit(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
 
     def _end_group(self) -> None:
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGCONT):
@@ -219,7 +373,7 @@ class _Program:
             self._kill()
         if self._reaped and self._stream is not None:
             # Somebody outside the group still has the terminal open; the call was with the program.
-            self._stream.finish(Ending(Cause.FINISHED, "the program ended"))
+            self._stream.finish(Ending(Cause.FINISHED, self._how))
 
     def _shut_down(self) -> None:
         """The reactor stops: nobody will wait for the program any more."""
@@ -265,9 +419,8 @@ class _Program:
         if self._trigger is not None:
             self._reactor.removeSystemEventTrigger(self._trigger)
             self._trigger = None
-        self._log.info(
-            "program {pid} ended with {code}", pid=self._pid, code=os.waitstatus_to_exitcode(status)
-        )
+        self._how = _how(os.waitstatus_to_exitcode(status))
+        self._log.info("program {name} ({pid}): {how}", name=self._name, pid=self._pid, how=self._how)
         # What it left behind in its group would keep the terminal, and so the call, open.
         self._left = self._signal(signal.SIGHUP)
         wanted = self._stream is not None or (self._left and not self._killed)
@@ -276,6 +429,7 @@ class _Program:
         elif not wanted and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._tell(self._how)
 
     # -- the reactor's side --------------------------------------------------------------------------------
 
@@ -289,3 +443,13 @@ class _Program:
         """The reactor found fault with the pidfd: look from time to time instead."""
         if not self._reaped:
             self._poll = self._reactor.callLater(POLL_S, self._look)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"the program ended with status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = str(-code)
+    return f"the program was ended by {name}"

@@ -60,10 +60,22 @@ def _stream(reactor: Any, sock: socket.socket, peer: str) -> FdStream:
 
 def _adopt(reactor: Any, sock: socket.socket, kind: str) -> None:
     """Put one of Twisted's own small services (RFC 862, 863) on a socket; a duplicate of it is kept."""
+    from twisted.internet.interfaces import IHalfCloseableProtocol
     from twisted.internet.protocol import Factory
     from twisted.protocols import wire
+    from zope.interface import implementer
 
+    @implementer(IHalfCloseableProtocol)
     class Echo(wire.Echo):
+        def readConnectionLost(self) -> None:
+            # The caller has ended his direction only: what he sent before still goes back to him.
+            transport: Any = self.transport
+            transport.unregisterProducer()
+            transport.loseConnection()
+
+        def writeConnectionLost(self) -> None:
+            pass
+
         def connectionMade(self) -> None:
             # Its own producer: while the caller reads nothing, nothing is read from him either.
             transport: Any = self.transport

@@ -17,12 +17,12 @@ from vmodem.line.base import LineError
 from vmodem.line.parse import parse_line
 from vmodem.net.access import AccessError, CallerRules, DialRules
 from vmodem.net.address import literal
+from vmodem.net.admission import CallerLimits
 from vmodem.net.listenspec import KEYS, PROTOCOLS, ListenError, parse_listen
 from vmodem.net.tlssettings import TlsError, parse_pin
 
 from .mistake import escaped, nearest
 from .schema import (
-    CallerLimits,
     DirectoryConfig,
     GroupConfig,
     ModemConfig,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from vmodem.call.directory import Entry
+from vmodem.net.admission import CallerLimits
 
 #: Where a modem answers unless told otherwise.
 DEFAULT_LISTEN: Final = "tcp:8001:interface=127.0.0.1"
@@ -28,20 +29,6 @@ Driver = Literal["contact", "megatec", "apcsmart"]
 
 
 @dataclass(frozen=True)
-class CallerLimits:
-    """How often callers may ring; 0 is no limit."""
-
-    #: Calls of one address within a minute.
-    per_address: int = 0
-    #: Calls of all within a minute.
-    per_minute: int = 0
-    #: After a caller who left before the answer, nobody rings for so long, in seconds.
-    hold_off: float = 0.0
-    #: Callers that may be waiting to be let in (password, handshake) at one time.
-    pending: int = 32
-
-
-@dataclass(frozen=True)
 class Answering:
     """What modems and groups share: where calls come in and who may."""
 
@@ -52,7 +39,7 @@ class Answering:
     allow_certificates: tuple[str, ...] | None = None
     #: Asked of every caller; "" is none.
     password: str = ""
-    caller_limits: CallerLimits = CallerLimits()
+    caller_limits: CallerLimits = field(default_factory=CallerLimits)
     #: While nobody can answer: say busy, or stop listening, so that a hunting caller goes elsewhere at once.
     off_hook: OffHook = "busy"
     #: What a caller reads who finds the line busy.
@@ -169,14 +156,14 @@ class PortConfig:
     session_limit: float = 0.0
     #: Framing errors and breaks are marked in the stream as PARMRK does.
     mark_errors: bool = False
-    pack: Pack = Pack()
+    pack: Pack = field(default_factory=Pack)
     #: Named sequences of line changes: ``"reset" = "-dtr 100 +dtr"``.
     pulses: Mapping[str, str] = field(default_factory=dict)
     #: Networks; None is loopback only, unless ``open``.
     allow_callers: tuple[str, ...] | None = None
     allow_certificates: tuple[str, ...] | None = None
     password: str = ""
-    caller_limits: CallerLimits = CallerLimits()
+    caller_limits: CallerLimits = field(default_factory=CallerLimits)
     #: Anybody who reaches the listener may connect.
     open: bool = False
     #: File that every byte is written to with direction and time; "" is none.
@@ -190,7 +177,7 @@ class RedirectConfig:
     name: str = ""
     port: str = ""
     to: str = ""
-    pack: Pack = Pack()
+    pack: Pack = field(default_factory=Pack)
     #: File that every byte is written to with direction and time; "" is none.
     capture: str = ""
 

@@ -117,6 +117,7 @@ class Driver:
         self._attempt: Attempt | None = None
         self._placing: object = None  # the call being placed, as its callbacks know it
         self._record: CallRecord | None = None
+        self._caller_left: Callable[[], None] = unheard
         self._sent = 0  # bytes from the DTE in this call
         self._received = 0  # bytes to the DTE in this call
         self._todo: deque[Action] = deque()
@@ -272,6 +273,7 @@ class Driver:
     def stream_ended(self, ending: Ending) -> None:
         if self.modem.state is State.RINGING:
             self._leave_call(ending.detail, 0.0)
+            self._caller_left()
             self._perform(self.modem.caller_left(self._clock()))
             return
         if self._ended is None:
@@ -317,6 +319,7 @@ class Driver:
         stream.start(self)
         if self._signals is not None:
             self._signals.ringing()
+        self._caller_left = getattr(caller, "left", unheard)
         who = None if caller is None else Caller(caller.number, caller.name)
         self._perform(self.modem.call_arrived(self._clock(), who, datetime.datetime.now()))
         return True

@@ -22,19 +22,14 @@ from twisted.logger import Logger
 from atparser import ProfileError, Store
 from vmodem.modem.record import CallRecord
 
+from .folder import default_folder
+
+__all__ = ["PROFILE_LIMIT", "RECORDS_LIMIT", "StateFolder", "default_folder"]
+
 #: A profile file larger than this is not ours, in bytes.
 PROFILE_LIMIT: Final = 1 << 20
 #: Call records are begun anew at this size; one older file is kept.  In bytes.
 RECORDS_LIMIT: Final = 1 << 20
-
-
-def default_folder() -> str:
-    """The user's state folder (XDG base directory specification)."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(base):
-        home = os.path.expanduser("~")
-        base = os.path.join(home, ".local", "state") if os.path.isabs(home) else tempfile.gettempdir()
-    return os.path.join(base, "vmodem")
 
 
 class StateFolder:

@@ -17,6 +17,8 @@ class Peer:
     #: The address as a literal, IPv4-mapped ones as IPv4; "" on a Unix socket.
     host: str = ""
     port: int = 0
+    #: The name in the certificate that was shown, "" for none.
+    certificate_name: str = ""
 
 
 #: What is done with a newcomer.

@@ -25,6 +25,8 @@ def tune(sock: socket.socket) -> None:
     wanted = (
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        # "Urgent" data is data: taken out of the stream a byte would be lost, and telnet's DATA MARK with it.
+        (socket.SOL_SOCKET, "SO_OOBINLINE", 1),
         (socket.IPPROTO_TCP, "TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
         (socket.IPPROTO_TCP, "TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S),
         (socket.IPPROTO_TCP, "TCP_KEEPCNT", KEEPALIVE_PROBES),

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from .signals import signals_of
 from .stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
 
 #: Bits on a telephone line for each byte: start, eight of data, stop.
@@ -43,6 +44,7 @@ class PacedStream:
         if rate <= 0:
             raise ValueError(f"a rate in bit/s was expected, not {rate}")
         self.peer = inner.peer
+        self.signals = signals_of(inner)
         self._reactor = reactor
         self._inner = inner
         self._user: StreamUser = NOBODY

@@ -295,6 +295,18 @@ class FdStream:
             self._read_rest()
             self._end(ending)
 
+    def end_output(self) -> bool:
+        """End our direction alone: the peer sees the end of stream, and what it still sends is read on.  To
+        be called with nothing pending; False where a direction cannot end by itself."""
+        if self._pending or self._closed or not isinstance(self._owner, socket.socket):
+            return False
+        try:
+            self._owner.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        self._half_closed = True
+        return True
+
     def close(self, drain_s: float) -> None:
         if self._closing or self._closed:
             return

@@ -8,8 +8,10 @@ What does not belong here: how a call begins (``tls``), and what certificates sa
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from twisted.logger import Logger
@@ -20,6 +22,8 @@ from .tlssettings import TlsClientSettings, TlsError, TlsServerSettings, parse_p
 
 #: Files with certificates and keys are not longer than this, in bytes.
 FILE_LIMIT: Final = 1 << 24
+#: So many kinds of calls (by the files they take) have their context kept.
+KEPT: Final = 16
 
 
 class Refused(Exception):
@@ -27,7 +31,9 @@ class Refused(Exception):
 
 
 def load_client(settings: TlsClientSettings) -> ClientContext:
-    """For calling.  Raises :class:`TlsError`.  Reads the system's authorities, which takes 20 ms."""
+    """For calling.  Raises :class:`TlsError`.
+
+    Made for each call if need be: what was read from files, and the authorities of the system, are kept."""
     return ClientContext(settings)
 
 
@@ -36,52 +42,46 @@ def load_server(settings: TlsServerSettings) -> ServerContext:
     return ServerContext(settings)
 
 
-class _Context:
-    """OpenSSL's context, made anew when its files change."""
+class _Files:
+    """OpenSSL's context, made anew when the files it was made from change.
+
+    ``paths`` names them as they are at present; ``make`` raises :class:`TlsError`."""
 
     _log = Logger()
 
-    def __init__(self, *paths: str | None) -> None:
-        self._paths = tuple(path for path in paths if path is not None)
+    def __init__(self, make: Callable[[], ssl.SSLContext], paths: Callable[[], Iterable[str]]) -> None:
+        self._make = make
+        self._paths = paths
         self._state = self._look()
-        self._context = self._make()
+        self.context = make()
 
-    def _make(self) -> ssl.SSLContext:
-        raise NotImplementedError
-
-    def judge(self, session: Session) -> str:
-        """The peer's name for a session whose handshake is done.  Raises Refused."""
-        raise NotImplementedError
-
-    def session(self) -> Session:
-        """A session that has not begun."""
-        raise NotImplementedError
-
-    def _current(self) -> ssl.SSLContext:
+    def current(self) -> ssl.SSLContext:
+        """The context for a call that begins now."""
         state = self._look()
         if state != self._state:
+            names = ", ".join(path for path in state if state[path] != self._state.get(path))
             self._state = state
             try:
-                self._context = self._make()
-                self._log.info("TLS: {files} read again", files=", ".join(self._paths))
+                self.context = self._make()
+                self._log.info("TLS: {files} read again", files=names)
             except TlsError as exc:
                 # Perhaps one file of two has been replaced yet; the other's change is another chance.
                 self._log.warn("TLS: what was read before stays in use: {reason}", reason=str(exc))
-        return self._context
+        return self.context
 
-    def _look(self) -> list[tuple[int, int, int] | None]:
+    def _look(self) -> dict[str, tuple[int, int, int] | None]:
         """Each file as it is now."""
-        found: list[tuple[int, int, int] | None] = []
-        for path in self._paths:
+        found: dict[str, tuple[int, int, int] | None] = {}
+        for path in self._paths():
             try:
                 stat = os.stat(path)
-                found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
-            except OSError:
-                found.append(None)
+                found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            except (OSError, ValueError):
+                found[path] = None
         return found
 
 
-class ClientContext(_Context):
+class ClientContext:
     """What :func:`load_client` makes."""
 
     def __init__(self, settings: TlsClientSettings) -> None:
@@ -102,26 +102,14 @@ class ClientContext(_Context):
             )
         if settings.key is not None and settings.cert is None:
             raise TlsError(f"key={settings.key} is of no use without a certificate; add cert=FILE")
-        super().__init__(settings.ca, settings.cert, settings.key)
-
-    def _make(self) -> ssl.SSLContext:
-        settings = self.settings
-        context = _plain_context(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False  # judge() sees to it, and can say what was wrong
-        if self._pin is not None:
-            context.verify_mode = ssl.CERT_NONE
-        elif settings.ca is None:
-            context.load_default_certs()
-        else:
-            _trust(context, "ca", settings.ca)
-        if settings.cert is not None:
-            _load_own(context, settings.cert, settings.key)
-        return context
+        self._files = _client_files(settings.ca, settings.cert, settings.key, self._pin is None)
 
     def session(self) -> Session:
-        return Session(self._current(), self._name)
+        """A session that has not begun."""
+        return Session(self._files.current(), self._name)
 
     def judge(self, session: Session) -> str:
+        """The peer's name for a session whose handshake is done.  Raises :class:`Refused`."""
         if session.leaf is None:
             raise Refused("the other end gave no certificate")
         if self._pin is not None:
@@ -136,33 +124,68 @@ class ClientContext(_Context):
         return subject_name(certificate)
 
 
-class ServerContext(_Context):
+class ServerContext:
     """What :func:`load_server` makes."""
 
     def __init__(self, settings: TlsServerSettings) -> None:
         self.settings = settings
-        super().__init__(settings.cert, settings.key, settings.clientca)
-
-    def _make(self) -> ssl.SSLContext:
-        context = _plain_context(ssl.PROTOCOL_TLS_SERVER)
-        context.options |= ssl.OP_NO_RENEGOTIATION
-        # A caller that sends and leaves without reading would have our tickets reset the connection.
-        context.num_tickets = 0
-        _load_own(context, self.settings.cert, self.settings.key)
-        if self.settings.clientca is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            _trust(context, "clientca", self.settings.clientca)
-        return context
+        paths = _named(settings.cert, settings.key, settings.clientca)
+        self._files = _Files(lambda: _make_server(settings), lambda: paths)
 
     def session(self) -> Session:
-        return Session(self._current(), None)
+        """A session that has not begun."""
+        return Session(self._files.current(), None)
 
     def judge(self, session: Session) -> str:
+        """The caller's name for a session whose handshake is done.  Raises :class:`Refused`."""
         if self.settings.clientca is None:
             return ""
         if session.leaf is None:
             raise Refused("the caller gave no certificate")
         return subject_name(session.certificate)
+
+
+def _make_server(settings: TlsServerSettings) -> ssl.SSLContext:
+    context = _plain_context(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # A caller that sends and leaves without reading would have our tickets reset the connection.
+    context.num_tickets = 0
+    _load_own(context, settings.cert, settings.key)
+    if settings.clientca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        _trust(context, "clientca", settings.clientca)
+    return context
+
+
+@functools.lru_cache(KEPT)
+def _client_files(ca: str | None, cert: str | None, key: str | None, verified: bool) -> _Files:
+    """What calls have in common: names and pins are no matter of OpenSSL's context.  Reading the system's
+    authorities takes 20 ms, in which no other call moves."""
+
+    def make() -> ssl.SSLContext:
+        context = _plain_context(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # judge() sees to it, and can say what was wrong
+        if not verified:
+            context.verify_mode = ssl.CERT_NONE
+        elif ca is None:
+            context.load_default_certs()
+        else:
+            _trust(context, "ca", ca)
+        if cert is not None:
+            _load_own(context, cert, key)
+        return context
+
+    def paths() -> tuple[str, ...]:
+        if ca is None and verified:
+            system = ssl.get_default_verify_paths()
+            return _named(system.cafile, system.capath, cert, key)
+        return _named(ca, cert, key)
+
+    return _Files(make, paths)
+
+
+def _named(*paths: str | None) -> tuple[str, ...]:
+    return tuple(path for path in paths if path is not None)
 
 
 def _plain_context(protocol: int) -> ssl.SSLContext:

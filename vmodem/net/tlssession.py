@@ -122,8 +122,11 @@ class Session:
         """A server may begin anew within TLS 1.2 (RFC 5246 clause 7.4.1.1), but not as somebody else: whoever
         it was has been checked once.  Looked at before anything of it is believed or answered."""
         if self._may_change and self.failure is None:
-            leaf = self._object.getpeercert(True)
-            if leaf is not None and leaf != self._leaf:
+            try:
+                leaf = self._object.getpeercert(True)
+            except ValueError:
+                return  # in the middle of it: what was read still came from whom it was
+            if leaf != self._leaf:
                 self._out.read()
                 self.failure = PeerChanged()
 

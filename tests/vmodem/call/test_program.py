@@ -7,6 +7,7 @@ import pwd
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,20 @@ from tests.helpers.calls import Listening, descriptors
 from tests.helpers.reactors import Reactor
 from vmodem.call import program
 from vmodem.call.program import ProgramError
-from vmodem.net.stream import Cause
+from vmodem.net.stream import Cause, FdStream
 
 PYTHON = sys.executable
+
+
+def begun(reactor: Reactor, argv: Sequence[str], user: str = "") -> FdStream:
+    """A program that runs.  Raises ProgramError with the reason why it does not."""
+    streams: list[FdStream] = []
+    reasons: list[str] = []
+    program.start(reactor, argv, user, streams.append, reasons.append)
+    reactor.until(lambda: streams or reasons)
+    if reasons:
+        raise ProgramError(reasons[0])
+    return streams[0]
 
 
 def gone(pid: int) -> bool:
@@ -32,7 +44,7 @@ def finish(reactor: Reactor, user: Listening) -> bytes:
 
 
 def run(reactor: Reactor, *argv: str) -> bytes:
-    return finish(reactor, Listening(program.start(reactor, argv)))
+    return finish(reactor, Listening(begun(reactor, argv)))
 
 
 def zombies() -> set[str]:
@@ -65,7 +77,7 @@ def test_arguments_are_literal(reactor: Reactor) -> None:
 
 def test_both_ways_raw(reactor: Reactor) -> None:
     """Every byte both ways, no echo, nothing translated; 3, 4, 17, 19, 26 and 28 are bytes like others."""
-    user = Listening(program.start(reactor, ["cat"]))
+    user = Listening(begun(reactor, ["cat"]))
     every = bytes(range(256)) * 8
     user.stream.write(every)
     reactor.until(lambda: len(user.data) >= len(every))
@@ -106,7 +118,7 @@ def test_signals_are_as_at_birth(reactor: Reactor) -> None:
 
 def test_output_before_the_end_arrives_whole(reactor: Reactor) -> None:
     script = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 2000); sys.stdout.flush()"
-    user = Listening(program.start(reactor, [PYTHON, "-c", script]))
+    user = Listening(begun(reactor, [PYTHON, "-c", script]))
     user.stream.pause()
     reactor.run_for(0.1)
     user.stream.resume()
@@ -115,7 +127,7 @@ def test_output_before_the_end_arrives_whole(reactor: Reactor) -> None:
 
 
 def test_short_output_of_a_program_long_gone(reactor: Reactor) -> None:
-    stream = program.start(reactor, ["echo", "bye"])
+    stream = begun(reactor, ["echo", "bye"])
     reactor.run_for(0.2)
     user = Listening(stream)
     assert finish(reactor, user) == b"bye\n"
@@ -127,9 +139,7 @@ def pid_of(reactor: Reactor, user: Listening) -> int:
 
 
 def test_hang_up(reactor: Reactor) -> None:
-    user = Listening(
-        program.start(reactor, [PYTHON, "-c", "import os,time; print(os.getpid()); time.sleep(99)"])
-    )
+    user = Listening(begun(reactor, [PYTHON, "-c", "import os,time; print(os.getpid()); time.sleep(99)"]))
     pid = pid_of(reactor, user)
     user.stream.close(1)
     reactor.until(lambda: gone(pid), timeout=program.GRACE_S * 0.9)
@@ -140,7 +150,7 @@ def test_hang_up_on_one_who_will_not_go(reactor: Reactor) -> None:
         "import os,signal,time; [signal.signal(s, signal.SIG_IGN) for s in (1, 15)]; "
         "c = os.fork(); c and print(c); time.sleep(99)"
     )
-    user = Listening(program.start(reactor, [PYTHON, "-c", script]))
+    user = Listening(begun(reactor, [PYTHON, "-c", script]))
     child = pid_of(reactor, user)
     started = time.monotonic()
     user.stream.abort()
@@ -173,7 +183,7 @@ def test_one_who_stays_behind_does_not_keep_the_call(reactor: Reactor) -> None:
         "if c: print(c, flush=True); time.sleep(0.1); os._exit(0)\n"
         "os.setsid(); time.sleep(99)"
     )
-    user = Listening(program.start(reactor, [PYTHON, "-c", script]))
+    user = Listening(begun(reactor, [PYTHON, "-c", script]))
     child = pid_of(reactor, user)
     finish(reactor, user)
     os.kill(child, signal.SIGKILL)
@@ -183,7 +193,7 @@ def test_one_who_stays_behind_does_not_keep_the_call(reactor: Reactor) -> None:
 @pytest.mark.parametrize("command", ["no-such-program-here", "/no/such/program", "/etc/passwd", "/"])
 def test_missing(reactor: Reactor, command: str) -> None:
     with pytest.raises(ProgramError):
-        program.start(reactor, [command])
+        begun(reactor, [command])
 
 
 def test_not_executable_format(reactor: Reactor, tmp_path: Path) -> None:
@@ -191,27 +201,95 @@ def test_not_executable_format(reactor: Reactor, tmp_path: Path) -> None:
     path.write_bytes(b"\x00\x01")
     path.chmod(0o755)
     with pytest.raises(ProgramError, match="does not start"):
-        program.start(reactor, [str(path)])
+        begun(reactor, [str(path)])
 
 
 def test_unknown_account(reactor: Reactor) -> None:
     with pytest.raises(ProgramError, match="no account"):
-        program.start(reactor, ["true"], "no-such-account")
+        begun(reactor, ["true"], "no-such-account")
 
 
 def test_own_account(reactor: Reactor) -> None:
     name = pwd.getpwuid(os.geteuid()).pw_name
-    assert finish(reactor, Listening(program.start(reactor, ["id", "-un"], name))).decode() == f"{name}\n"
+    assert finish(reactor, Listening(begun(reactor, ["id", "-un"], name))).decode() == f"{name}\n"
 
 
 def test_other_account(reactor: Reactor) -> None:
     if os.geteuid() != 0:
         with pytest.raises(ProgramError, match="root's rights"):
-            program.start(reactor, ["id"], "nobody")
+            begun(reactor, ["id"], "nobody")
         return
-    data = finish(reactor, Listening(program.start(reactor, ["id"], "nobody"))).decode()
+    data = finish(reactor, Listening(begun(reactor, ["id"], "nobody"))).decode()
     assert data.startswith(f"uid={pwd.getpwnam('nobody').pw_uid}(nobody)")
     assert "root" not in data
+
+
+@pytest.mark.machine
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root's rights")
+def test_other_account_whole(reactor: Reactor) -> None:
+    """Its groups and no others, a folder it may be in, no descriptor of ours, the terminal its own."""
+    script = (
+        "import os; t = os.open('/dev/tty', os.O_RDWR); "
+        "print(os.getgroups(), os.getcwd(), sorted(map(int, os.listdir('/proc/self/fd'))), "
+        "os.fstat(0).st_uid == os.getuid() != 0, os.environ['USER'])"
+    )
+    account = pwd.getpwnam("nobody")
+    groups = sorted(os.getgrouplist("nobody", account.pw_gid))
+    home = account.pw_dir if os.path.isdir(account.pw_dir) else "/"
+    data = finish(reactor, Listening(begun(reactor, ["/usr/bin/python3", "-c", script], "nobody"))).decode()
+    assert data == f"{groups} {home} [0, 1, 2, 3, 4] True nobody\n"
+
+
+@pytest.mark.machine
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root's rights")
+def test_other_account_that_may_not_run_it(reactor: Reactor, tmp_path: Path) -> None:
+    """No call is connected, and nothing of this reaches the terminal."""
+    path = tmp_path / "mine"
+    path.write_text("#!/bin/sh\necho hello\n")
+    path.chmod(0o700)
+    with pytest.raises(ProgramError, match="does not start: Permission denied"):
+        begun(reactor, [str(path)], "nobody")
+
+
+@pytest.mark.machine
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root's rights")
+def test_given_up_before_it_runs(reactor: Reactor) -> None:
+    told: list[object] = []
+    starting = program.start(reactor, ["sleep", "99"], "nobody", told.append, told.append)
+    assert starting is not None
+    starting.cancel()
+    starting.cancel()
+    reactor.until(lambda: not reactor.getDelayedCalls())
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("script", "how"),
+    [
+        ("exit 3", "the program ended with status 3"),
+        ("echo bye; exit 0", "the program ended with status 0"),
+        ("kill -9 $$", "the program was ended by SIGKILL"),
+        ("exec 0<&- 1>&- 2>&-; exec sleep 1", "the program closed its terminal"),
+    ],
+)
+def test_how_it_ended(reactor: Reactor, script: str, how: str) -> None:
+    user = Listening(begun(reactor, ["sh", "-c", script]))
+    finish(reactor, user)
+    assert [ending.detail for ending in user.endings] == [how]
+
+
+def test_a_program_that_floods(reactor: Reactor) -> None:
+    """Nobody reads: it waits in its write, nothing grows, and hanging up ends it."""
+    user = Listening(begun(reactor, ["sh", "-c", "echo $$; exec yes"]))
+    reactor.until(lambda: b"\n" in user.data)
+    pid = int(user.data.partition(b"\n")[0])
+    user.stream.pause()
+    reactor.run_for(0.1)
+    before = len(user.data)
+    assert reactor.run_for(0.3) < 5
+    assert len(user.data) == before
+    user.stream.close(1)
+    reactor.until(lambda: gone(pid), timeout=program.GRACE_S * 0.9)
 
 
 def test_without_pidfd(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,9 +298,7 @@ def test_without_pidfd(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_end_of_the_program_kills_what_is_left(reactor: Reactor) -> None:
-    user = Listening(
-        program.start(reactor, ["sh", "-c", "trap '' HUP TERM; echo $$; while :; do sleep 1; done"])
-    )
+    user = Listening(begun(reactor, ["sh", "-c", "trap '' HUP TERM; echo $$; while :; do sleep 1; done"]))
     pid = pid_of(reactor, user)
     reactor.fireSystemEvent("shutdown")
     user.stream.abort()

@@ -189,6 +189,14 @@ def test_an_authority_of_the_system(
     assert near.stream is not None
 
 
+def test_the_system_is_read_once(sockets: Sockets, server: ServerContext) -> None:
+    """It takes long, and every call asks for it."""
+    contexts = [load_client(TlsClientSettings(name)) for name in ("far.example", "near.example")]
+    assert contexts[0]._files is contexts[1]._files
+    near, _ = sockets.call(contexts[1], server)
+    assert near.failure
+
+
 def test_a_certificate_named_itself(sockets: Sockets, certificates: Certificates) -> None:
     """With ca= a certificate can be trusted that no authority signed, or one whose authority is not at hand;
     its name counts even so."""
@@ -279,7 +287,7 @@ def test_callers_refused(
     heard: str,
     version: str,
 ) -> None:
-    closed_server._context.maximum_version = ssl.TLSVersion[version]
+    closed_server._files.context.maximum_version = ssl.TLSVersion[version]
     made = None if mine is None else certificates.leaf("Line 7", **mine)
     near, far = sockets.call(client_of(certificates, mine=made), closed_server)
     assert words in far.failure
@@ -750,6 +758,19 @@ def test_files_that_will_not_do(certificates: Certificates, tmp_path: Path) -> N
     assert f"key={made.key} is of no use" in told(TlsClientSettings("far.example", key=made.key))
     said = told(TlsClientSettings("far.example", cert=made.cert))
     assert said == f"cert={made.cert} holds no private key; name its file with key="
+
+
+def test_another_authority_in_the_same_file(
+    sockets: Sockets, certificates: Certificates, server: ServerContext, tmp_path: Path
+) -> None:
+    ca = tmp_path / "ca"
+    shutil.copy(certificates.authority("somebody else").cert, ca)
+    near, _ = sockets.call(load_client(TlsClientSettings("far.example", str(ca))), server)
+    assert "unknown here" in near.failure
+    shutil.copy(certificates.authority().cert, tmp_path / "fresh")
+    (tmp_path / "fresh").replace(ca)
+    near, _ = sockets.call(load_client(TlsClientSettings("far.example", str(ca))), server)
+    assert near.stream is not None
 
 
 def test_certificate_and_key_in_one_file(

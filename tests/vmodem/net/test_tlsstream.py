@@ -113,10 +113,10 @@ def client(certificates: Certificates) -> ClientContext:
 
 @pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
 def version(request: pytest.FixtureRequest, server: ServerContext) -> Any:
-    before = server._context.maximum_version
-    server._context.maximum_version = ssl.TLSVersion[request.param.replace(".", "_")]
+    before = server._files.context.maximum_version
+    server._files.context.maximum_version = ssl.TLSVersion[request.param.replace(".", "_")]
     yield request.param
-    server._context.maximum_version = before
+    server._files.context.maximum_version = before
 
 
 TEXT = bytes(range(256)) * 8
@@ -233,6 +233,37 @@ def test_bytes_right_behind_the_handshake(client: ClientContext, server: ServerC
     assert not user.data  # whoever starts does not expect bytes in the middle of that
     clock.advance(0)
     assert user.data == b"hello"
+
+
+def test_a_connection_full_from_the_first(
+    client: ClientContext, server: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last words of the handshake still wait below: nothing more is encrypted before they have gone."""
+    monkeypatch.setattr(server._files.context, "maximum_version", ssl.TLSVersion.TLSv1_2)
+    clock = Clock()
+    near, far = joined(clock, room=0)
+    opened: dict[str, Any] = {}
+    users = {"near": User(), "far": User()}
+
+    def called(stream: Any) -> None:
+        opened["far"] = stream
+        assert far.blocked
+        before = len(far.sent)
+        stream.write(TEXT * 100)
+        assert len(far.sent) == before
+
+    open_client(clock, near, client, lambda stream: opened.update(near=stream), pytest.fail)
+    open_server(clock, far, server, called, pytest.fail)
+    clock.advance(0)
+    while near.deliver(1 << 20) + far.deliver(1 << 20):
+        pass
+    for side, user in users.items():
+        opened[side].start(user)
+    clock.advance(0)
+    while near.deliver(1 << 20) + far.deliver(1 << 20):
+        pass
+    assert bytes(users["near"].data) == TEXT * 100
+    assert not users["far"].blocked
 
 
 def test_an_end_before_the_start(client: ClientContext, server: ServerContext) -> None:
@@ -598,6 +629,29 @@ def test_a_server_sends_no_tickets(client: ClientContext, server: ServerContext)
     """A caller that leaves without reading them would have the kernel reset the connection."""
     call = Call(client, server, start=False)
     assert not call.far_end.sent
+
+
+def test_somebody_else_in_the_middle_of_a_call(
+    client: ClientContext, server: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that was not there when it was checked: nothing is believed, nothing more is sent."""
+    monkeypatch.setattr(server._files.context, "maximum_version", ssl.TLSVersion.TLSv1_2)
+    call = Call(client, server)
+    monkeypatch.setattr(call.near._session, "_leaf", b"the one before")
+    before = call.near_end.total
+    call.near.write(b"secret")
+    call.settle()
+    assert call.near_end.total == before
+    assert call.near_user.ending is not None
+    assert "changed its certificate" in call.near_user.ending.detail
+    call.near.close(1)
+    call = Call(client, server)
+    monkeypatch.setattr(call.near._session, "_leaf", b"the one before")
+    call.far.write(b"false")
+    call.settle()
+    assert not call.near_user.data
+    assert call.near_user.ending is not None
+    assert call.near_user.ending.cause is Cause.ERROR
 
 
 def test_a_flood_of_what_has_to_be_answered(client: ClientContext, server: ServerContext) -> None:

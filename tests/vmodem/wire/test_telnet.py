@@ -123,6 +123,54 @@ def test_nul_after_cr(cr_nul: telnet.CrNul, spoken: bool, strips: bool) -> None:
     assert sending == (b"one\r\0two\r\nthree\r\0\0\r\nfour\r\0e" if strips else plain)
 
 
+def test_a_peer_that_sends_a_bare_cr_gets_bare_ones() -> None:
+    end = Telnet(expected=True)
+    assert end.receive(b"a\r\0b\r\n\r") == [Data(b"a\rb\r\n\r")]
+    end.receive(words(NOP))
+    assert end.encode(b"\rx") == b"\r\0x"
+    assert end.receive(b"\0\rc\r\0") == [Data(b"\rc\r\0")]
+    assert end.encode(b"\rx") == b"\rx"
+    strict = Telnet(cr_nul="always")
+    assert data(strict.receive(b"\rc\r\0")) == b"\rc\r"
+
+
+@given(st.data())
+def test_how_an_expected_peer_is_cut_means_nothing(draw: st.DataObject) -> None:
+    wire = b"".join(
+        draw.draw(st.lists(st.sampled_from([b"\r", b"\0", b"\n", b"x", words(NOP), b"\r\0"]), max_size=20))
+    )
+    whole, pieces = Telnet(expected=True), Telnet(expected=True)
+    cut_up = feed(pieces.receive, cut(wire, draw.draw(cuts(len(wire)))))
+    assert cut_up == feed(whole.receive, [wire] if wire else [])
+    assert whole.encode(b"\rx") == pieces.encode(b"\rx")
+
+
+def test_a_client_that_is_expected_to_speak_telnet_is_understood_from_the_first_byte() -> None:
+    end = Telnet(expected=True)
+    assert not end.passes(b"x")
+    assert end.receive(b"AT\r\0") == [Data(b"AT\r")]
+    assert end.encode(b"\rx") == b"\rx"  # but gets none before it has spoken
+
+
+def test_a_cr_that_was_sent_last_can_be_completed() -> None:
+    end = Telnet(cr_nul="always")
+    assert end.encode(b"x\r") == b"x\r"
+    assert end.owes
+    assert end.settle() == b"\0"
+    assert not end.owes
+    assert end.settle() == b""
+    assert end.encode(b"\n") == b"\n"
+
+
+def test_what_was_asked_for_and_not_answered() -> None:
+    end = Telnet()
+    assert not end.asking(BINARY, Side.US)
+    end.request(BINARY, Side.US)
+    assert end.asking(BINARY, Side.US)
+    end.receive(words(DO, BINARY))
+    assert not end.asking(BINARY, Side.US)
+
+
 def test_binary_ends_the_cr_rule_one_direction_at_a_time() -> None:
     end = Telnet(offers=[BINARY], accepts=[BINARY])
     end.receive(words(WILL, BINARY))
