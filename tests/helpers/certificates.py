@@ -119,7 +119,7 @@ class Certificates:
         self.run(
             "req", "-new", *curve, "-config", config, "-subj", subject, "-keyout", made.key, "-out", request
         )
-        signing = ("-selfsign", "-keyfile", made.key)
+        signing: tuple[str, ...] = ("-selfsign", "-keyfile", made.key)
         if issuer is not None:
             signing = ("-cert", issuer.cert, "-keyfile", issuer.key)
         first = time.time() + min(since, -0.01 if section == "authority" else since) * 86400

@@ -3,7 +3,8 @@
 A layer that needs to talk to its peer first is *opened*: the function that begins it returns an
 :class:`Opening` and later calls exactly one of ``opened(stream)`` and ``failed(reason)``, never before it
 returned and neither after ``cancel()``.  Until ``opened`` the stream below belongs to the opening; when it
-fails or is cancelled the stream below is aborted.  The stream handed over is not started.
+is cancelled the stream below is aborted, when it fails aborted or closed in order, so that the peer learns
+why.  The stream handed over is not started.
 
 A layer that can talk at any time is simply made over the stream below.
 
