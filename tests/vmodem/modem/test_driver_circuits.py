@@ -215,7 +215,7 @@ def test_dtr_dials() -> None:
     store = Store()
     store.numbers[0] = "5551234"
     dialed: list[str] = []
-    exchange = SimpleNamespace(originate=lambda dial, *_: dialed.append(dial.raw))
+    exchange = SimpleNamespace(originate=lambda dial, *_: dialed.append(dial.raw) or SimpleNamespace())
     line, clock = MemoryLine(), Clock()
     modem = Modem(Options(dtr_dial=True), store)
     driver = Driver(clock, "test", line, modem, exchange, bool, print, clock=clock.seconds)  # type: ignore[arg-type]
