@@ -89,6 +89,8 @@ class Plan:
     target: Target
     #: The directory's part in it; None when an address was dialled itself.
     match: Match | None = None
+    #: The modem's owner set the place up: what the DTE may dial is no question.
+    owners: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Originator:
         place = dial.place or ("" if dial.raw.strip() else "default")
         if place in self.places:
             target = self.places[place]
-            return Plan(target, Match(Entry(target), place))
+            return Plan(target, Match(Entry(target), place), owners=True)
         if place:
             why = "nothing was dialled" if place == "default" else f"there is no {place}"
             raise CallError(CallFailure.UNKNOWN, why)
@@ -207,6 +209,7 @@ class Attempt:
         self._unasked: list[Numbering] = []
         self._listed = False  # the operator named this target, himself or by his numbering
         self._written = False  # in the directory, word for word
+        self._owners = False
         self._worst: tuple[CallFailure, str] | None = None
         self._over = False
         self._limit: Any = None
@@ -261,6 +264,7 @@ class Attempt:
             return
         self.match = plan.match
         self._listed = self._written = plan.match is not None
+        self._owners = plan.owners
         self._hunt([plan.target])
 
     def _numbered(self, targets: list[Target], rule: str) -> None:
@@ -310,6 +314,8 @@ class Attempt:
         """Whether a target without an address may be called: the directory is the only way to one.  When not,
         the call has failed."""
         decision = self.origin.dial_rules.directory
+        if self._owners:
+            return True
         if not decision.allowed:
             self._log.warn(
                 "dialling {number!r} refused: {reason}", number=self._dial.raw, reason=decision.rule
@@ -395,7 +401,7 @@ class Attempt:
             decision = self.origin.dial_rules.directory if spelled and self._written else None
             if decision is None or not decision.allowed:
                 decision = self.origin.dial_rules.judge(ip, port, listed=self._listed)
-            if not decision.allowed:
+            if not (decision.allowed or self._owners):
                 reasons.append(f"{ip} port {port}: {decision.rule}")
                 continue
             try:

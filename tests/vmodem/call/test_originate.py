@@ -389,3 +389,46 @@ def test_two_hundred_failures_leave_nothing(reactor: Reactor) -> None:
     for index in range(200):
         assert isinstance(phone.call(texts[index % len(texts)]), CallFailure)
     assert descriptors() == before
+
+
+def test_places_are_the_owners_affair(reactor: Reactor, far: socket.socket) -> None:
+    """ATD alone, a cable and a leased line lead where the operator said, whatever the DTE may dial."""
+    place = parse_target(f"tcp:127.0.0.1:{far.getsockname()[1]}")
+    phone = Telephone(reactor, rules=[], places={"default": place})
+    found = route(phone.call(""))
+    assert (found.rule, found.target) == ("default", place)
+    assert phone.call(f"127.0.0.1:{far.getsockname()[1]}") is CallFailure.FORBIDDEN
+
+
+def test_several_lines_are_tried_in_order(reactor: Reactor, far: socket.socket) -> None:
+    class Book:
+        listed = True
+        targets: list[Target] = []
+
+        def find(self, number: str, found: Any, failed: Any) -> Any:
+            if self.targets:
+                return reactor.callLater(0, found, list(self.targets), "the book")
+            return reactor.callLater(0, failed, "no such number")
+
+        hunt = find
+
+    book = Book()
+    refused, free = (parse_target(f"tcp:127.0.0.1:{port}") for port in (closed_port(), far.getsockname()[1]))
+    phone = Telephone(reactor, numberings=[book])
+    book.targets = [refused, refused, free]
+    found = route(phone.call("5551234"))
+    assert (found.rule, found.target) == ("the book", free)
+    book.targets = [refused, refused]
+    assert phone.call("5551234") is CallFailure.REFUSED
+    book.targets = []
+    assert phone.call("5551234") is CallFailure.UNKNOWN
+
+
+def test_dials_within_a_minute(reactor: Reactor) -> None:
+    phone = Telephone(reactor)
+    phone.originator.limit.per_minute = 2
+    assert [phone.call("5551234") for _ in range(3)] == [
+        CallFailure.UNKNOWN,
+        CallFailure.UNKNOWN,
+        CallFailure.DELAYED,
+    ]
