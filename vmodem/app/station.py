@@ -164,6 +164,7 @@ class Station:
 
     def _fill(self, config: ModemConfig) -> None:
         """What can change at any time."""
+        from vmodem.call.paired import Partners
         from vmodem.call.target import parse_target
         from vmodem.modem.leased import parse_leased
         from vmodem.net.access import DialRules
@@ -181,6 +182,7 @@ class Station:
         if leased is not None:
             out.places["leased"] = leased
         self._answerer.directory = board.directory
+        self._answerer.partners = out.partners = Partners(config.pair, config.pair_secret)
         self._answerer.door.settings = door_settings(config)
 
     # -- calls in ------------------------------------------------------------------------------------------
@@ -269,7 +271,9 @@ class Station:
         self._busy_changed()
 
     def _busy_changed(self) -> None:
-        self._answerer.shut(self.config.off_hook == "closed" and not self.free)
+        # The call of a pair goes on over another connection, and that comes in by a listener.
+        shut = self.config.off_hook == "closed" and not self.config.pair
+        self._answerer.shut(shut and not self.free)
         for told in list(self.free_changed):
             told()
 

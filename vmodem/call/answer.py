@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
@@ -23,6 +23,10 @@ from vmodem.net.stream import LINGER_S, Stream, unheard
 
 from .directory import Directory
 from .doorkeeper import Doorkeeper, DoorSettings
+from .paired import Partners
+
+if TYPE_CHECKING:
+    from vmodem.net.pairends import Introduction, PairAcceptor
 
 #: Turned-away callers that may still be reading why; of more than these each is cut off at once.
 LINGERING: Final = 32
@@ -30,6 +34,8 @@ LINGERING: Final = 32
 DRAIN_S: Final = 2.0
 #: A listener that cannot be opened again is tried so often, in seconds.
 REOPEN_S: Final = 1.0
+#: Kinds of listeners where the other vmodem of a pair can call.
+PAIRED: Final = ("tcp", "tcp6", "tls")
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,9 @@ class Answerer:
         self.door = Doorkeeper(reactor, DoorSettings(rules=caller_rules), reactor.seconds)
         self._offer = offer
         self.directory = directory
+        #: Where the other vmodem of a pair is; may be replaced at any time.
+        self.partners = Partners()
+        self._pairs: PairAcceptor | None = None
         self._lingering: dict[Stream, float] = {}  # until when at the latest
         self._started = self._shut = False
         self._closed: list[Listener] = []  # to be opened again
@@ -116,6 +125,8 @@ class Answerer:
         for listener in self.listeners:
             listener.stop()
         self.door.stop()
+        if self._pairs is not None:
+            self._pairs.stop()
         for stream in list(self._lingering):
             stream.abort()
 
@@ -212,6 +223,45 @@ class Answerer:
         return len(self._lingering)
 
     def _accepted(self, incoming: Incoming) -> None:
+        if not self._may_be_partner(incoming):
+            self._ordinary(incoming)
+            return
+        decision = self.judge(incoming.peer.host)
+        if not decision.allowed:
+            self._refused(incoming, decision.rule)
+            incoming.stream.abort()
+            return
+        if self._pairs is None:
+            from vmodem.net.pairends import PairAcceptor
+
+            self._pairs = PairAcceptor(self._reactor, self._sorted)
+        self._pairs.secret = self.partners.secret
+        self._pairs.accept(incoming)
+
+    def _may_be_partner(self, incoming: Incoming) -> bool:
+        """Whether to listen for the other vmodem of a pair.  Where callers have to prove something, so has
+        it; it has no certificate, but can know a secret."""
+        if not self.partners.holds(incoming.peer.host):
+            return False
+        door = self.door.settings
+        if door.certificates is not None or (door.password and not self.partners.secret):
+            return False
+        specs = [listener.spec for listener in self.listeners if listener.text == incoming.listener]
+        return any(spec.kind in PAIRED and not spec.protocol for spec in specs)
+
+    def _sorted(self, incoming: Incoming, who: Introduction | None) -> None:
+        """Somebody has called from where a partner is."""
+        if who is None:
+            self._ordinary(incoming)
+            return
+        decision = self.door.judge_connection(incoming.peer)
+        if decision.allowed:
+            self._admitted(incoming, incoming.stream, who)
+        else:
+            self._refused(incoming, decision.rule)
+            self.refuse(incoming.stream)
+
+    def _ordinary(self, incoming: Incoming) -> None:
         decision = self.door.judge_connection(incoming.peer)
         if not decision.allowed:
             self._refused(incoming, decision.rule)
@@ -232,7 +282,7 @@ class Answerer:
             rule=rule,
         )
 
-    def _admitted(self, incoming: Incoming, stream: Stream) -> None:
+    def _admitted(self, incoming: Incoming, stream: Stream, who: Introduction | None = None) -> None:
         def closed() -> None:
             self._lingering.pop(stream, None)
 
@@ -243,8 +293,8 @@ class Answerer:
             printable=peer.printable,
             host=peer.host,
             port=peer.port,
-            number=match.rule if match is not None else caller_number(peer.host),
-            name=match.entry.caller_name if match is not None else "",
+            number=(who and who.number) or (match.rule if match is not None else caller_number(peer.host)),
+            name=(who and who.name) or (match.entry.caller_name if match is not None else ""),
             listener=incoming.listener,
             left=self.door.left,
         )

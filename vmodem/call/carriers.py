@@ -23,14 +23,13 @@ from vmodem.net.telnetsettings import Role, TelnetSettings
 
 from . import program, services
 from .answer import Caller
+from .paired import Layer, call_partner
 from .target import BUILT_INS
 
 if TYPE_CHECKING:
     from .originate import Attempt
 
 Carrier = Callable[["Attempt"], None]
-#: Puts a layer over a fresh connection; returns what is under way, or None when it has already answered.
-Layer = Callable[["Attempt", Stream, Opened, OpenFailed], Opening | None]
 
 _log = Logger()
 
@@ -38,19 +37,27 @@ _log = Logger()
 # -- places on the network -----------------------------------------------------------------------------------
 
 
-def _place(layer: Layer | None = None) -> Carrier:
-    """Connect by TCP, then put a layer over the connection."""
+def _place(layer: Layer | None = None, *, bare: bool = False) -> Carrier:
+    """Connect by TCP, then put a layer over the connection.  ``bare``: nothing but bytes is spoken there, and
+    so it may be the other vmodem of a pair."""
 
     def carry(attempt: Attempt) -> None:
+        def opened(stream: Stream, where: Destination) -> None:
+            partners = attempt.origin.partners
+            if bare and partners.holds(str(where.ip)):
+                call_partner(attempt, stream, where, layer, partners.secret)
+            else:
+                attempt.reached(stream, where.printable)
+
         def connected(stream: FdStream, where: Destination) -> None:
             if layer is None:
-                attempt.reached(stream, where.printable)
+                opened(stream, where)
                 return
 
             def failed(reason: str) -> None:
                 attempt.failed(CallFailure.NO_ANSWER, f"{where.printable}: {reason}")
 
-            opening = layer(attempt, stream, lambda made: attempt.reached(made, where.printable), failed)
+            opening = layer(attempt, stream, lambda made: opened(made, where), failed)
             if opening is not None:
                 attempt.wait_for(opening)
 
@@ -198,11 +205,11 @@ def _inside(attempt: Attempt) -> None:
 
 
 CARRIERS: Final[Mapping[str, Carrier]] = {
-    "tcp": _place(),
+    "tcp": _place(bare=True),
     "telnet": _place(_telnet),
     "auto": _place(_auto),
     "rfc2217": _place(_rfc2217),
-    "tls": _place(_tls),
+    "tls": _place(_tls, bare=True),
     "ssh": _place(_ssh),
     "udp": _udp,
     "unix": _unix,

@@ -23,11 +23,12 @@ from vmodem.net.address import Destination, IPAddress, destination, literal
 from vmodem.net.connect import Connecting, Trouble
 from vmodem.net.pace import PacedStream
 from vmodem.net.resolve import Lookup, Resolver, SystemResolver
-from vmodem.net.stream import FdStream, Stream
+from vmodem.net.stream import FdStream, Stream, unheard
 
 from .answer import Caller
 from .diallimit import DialLimit
 from .directory import Directory, Entry, Match
+from .paired import Partners
 from .target import PLACES, Target
 
 #: The port of an address that names none: 23, as every modem on a network has it.
@@ -47,6 +48,7 @@ _TELLING: Final = (
     CallFailure.NO_NETWORK,
     CallFailure.NO_ANSWER,
     CallFailure.REFUSED,
+    CallFailure.UNANSWERED,
 )
 
 #: Offers a call to a modem or group of this process (``line:``, ``group:``), or to this modem's own answer
@@ -145,6 +147,8 @@ class Originator:
         self.places = dict(places or {})
         self.rate = rate
         self.limit = DialLimit(0, reactor.seconds)
+        #: Where the other vmodem of a pair is; may be replaced at any time.
+        self.partners = Partners()
 
     def originate(self, dial: DialString, connected: Connected, failed: Failed) -> Attempt:
         """Place a call.  Exactly one of the callbacks is called, always after this method returned and never
@@ -213,6 +217,8 @@ class Attempt:
         self._worst: tuple[CallFailure, str] | None = None
         self._over = False
         self._limit: Any = None
+        #: Called when the far modem rings, where it tells.  Whoever wants to hear of it puts a callable here.
+        self.rang: Callable[[], None] = unheard
         #: Whatever is under way: a timer, a lookup, a connection, a layer.
         self._pending: Any = self.reactor.callLater(0, self._begin)
 
@@ -350,6 +356,11 @@ class Attempt:
             reached(stream, where)
 
         self.wait_for(Connecting(self.reactor, destinations, done, self._unreached))
+
+    def far_rings(self) -> None:
+        """The far modem rings: somebody is there, and no other line need be tried."""
+        self._end_limit()
+        self.rang()
 
     def reached(self, stream: Stream, peer: str) -> None:
         """The call is connected.  ``peer`` is for people."""

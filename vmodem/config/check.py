@@ -38,6 +38,7 @@ def check(config: Config, names: Names | None = None) -> list[Finding]:
         *_dangling(config, modems, groups),
         *_loops(config),
         *_doors(config),
+        *_pairs(config),
         *_ports(config),
     ]
 
@@ -199,6 +200,20 @@ def _doors(config: Config) -> Iterator[Finding]:
                     f"{spec.exposure} can reach this port; say who may: allow_callers, password, "
                     "clientca= with tls:, or open = true for anybody",
                 )
+
+
+def _pairs(config: Config) -> Iterator[Finding]:
+    """The other vmodem of a pair is asked for no password and no certificate."""
+    for key, modem in config.modems.items():
+        if modem.pair_secret and not modem.pair:
+            text = 'there is no pair; add pair = ["NET"], which says where the other vmodem is'
+            yield Finding(("modem", key, "pair_secret"), text)
+        if modem.pair and modem.password and not modem.pair_secret:
+            text = "callers have to give a password, and the other vmodem has none to give; add pair_secret"
+            yield Finding(("modem", key, "pair"), text)
+        if modem.pair and modem.allow_certificates is not None:
+            text = "callers have to show a certificate, which a pair does not ask for; take one of them away"
+            yield Finding(("modem", key, "pair"), text)
 
 
 def _listens(config: Config) -> Iterator[tuple[Path, str, bool]]:
