@@ -15,13 +15,16 @@ import pytest
 
 #: program -> the Debian package it is in
 PACKAGES: Final[Mapping[str, str]] = {
+    "bash": "bash",
     "chat": "ppp",
     "dnsmasq": "dnsmasq-base",
     "expect": "expect",
+    "fish": "fish",
     "gammu": "gammu",
     "haproxy": "haproxy",
     "ip": "iproute2",
     "kermit": "ckermit",
+    "mandoc": "mandoc",
     "knotd": "knot",
     "microcom": "microcom",
     "minicom": "minicom",
@@ -54,6 +57,7 @@ PACKAGES: Final[Mapping[str, str]] = {
     "unshare": "util-linux",
     "wvdial": "wvdial",
     "wvdialconf": "wvdial",
+    "zsh": "zsh",
 }
 
 # Debian puts pppd and chat where only root's PATH leads.

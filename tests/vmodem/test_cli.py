@@ -13,7 +13,8 @@ import pytest
 
 from tests.helpers.process import vmodem
 from vmodem import __version__
-from vmodem.cli import _parser, config_from_arguments, main
+from vmodem.cli import main, parser
+from vmodem.cli.modem import config_from_arguments
 from vmodem.config.schema import DEFAULT_LINE
 
 
@@ -84,7 +85,7 @@ def test_bad_listen(tmp_path: Path, listen: str, wanted: str) -> None:
         (["--allow-dial", "10.0.0.1/8:*"], 2, "10.0.0.0/8"),
         (["--allow-caller", "everybody"], 2, "everybody"),
         (["--init", "S0=1X99"], 2, "X99"),
-        (["--init", "nonsense?"], 2, "init of modem0"),
+        (["--init", "nonsense?"], 2, "--init"),
         (["--directory", "missing.toml"], 78, "missing.toml"),
         (["--directory", "."], 78, "."),
     ],
@@ -188,7 +189,7 @@ def test_python_m_is_the_same_program(tmp_path: Path) -> None:
 
 
 def test_options_not_given_change_nothing() -> None:
-    config = config_from_arguments(_parser().parse_args(["modem", "--name", "x", "--no-answer"]))
+    config = config_from_arguments(parser().parse_args(["modem", "--name", "x", "--no-answer"]))
     modem = config.modems["x"]
     assert (modem.line, modem.name, modem.answer) == (DEFAULT_LINE, "x", ())
 

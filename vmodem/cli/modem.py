@@ -1,20 +1,20 @@
-"""The command line.  Imports nothing slow: what a verb needs is imported when it runs."""
+"""``vmodem modem``: one modem from arguments."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from vmodem import __version__
+from .verb import Verbs, add_verb, log_options, state_option, verbosity
 
 if TYPE_CHECKING:
+    from vmodem.call.directory import Entry
+    from vmodem.config.mistake import Mistake
     from vmodem.config.schema import Config
 
-_DESCRIPTION = "A Hayes modem made of software: what the old machine dials, the network connects."
-_MODEM_EXAMPLES = """\
+_EXAMPLES = """\
 examples:
   vmodem modem
       one modem on the pseudo-terminal ./modem0, calls in on port 8001 of this machine
@@ -29,93 +29,81 @@ exit codes: 0 ended in order, 2 wrong arguments, 69 unavailable (port or link in
 77 no permission, 78 wrong directory file
 """
 
+#: The options whose keys in the configuration have another name.
+_OPTIONS = {"allow_callers": "--allow-caller"}
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vmodem", description=_DESCRIPTION)
-    parser.add_argument("--version", action="version", version=f"vmodem {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    modem = verbs.add_parser(
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
         "modem",
+        _run,
         help="one modem from arguments",
         description="One modem: terminal equipment on LINE, calls over the network.",
-        epilog=_MODEM_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
     )
-    add = modem.add_argument
-    add(
+    option = parser.add_argument
+    option(
         "--line",
         metavar="LINE",
         help="where the terminal equipment is: pty:LINK, serial:DEVICE, tcp:PORT, unix:PATH, "
         "rfc2217:PORT, remote:HOST:PORT, ip232:PORT, stdio: (default pty:modem0)",
     )
-    add(
+    option(
         "--answer",
         metavar="LISTEN",
         action="append",
         help="where calls come in; may be given again (default tcp:8001:interface=127.0.0.1)",
     )
-    add("--no-answer", action="store_true", help="no calls in")
-    add("--name", help="the modem's name in logs and stored settings (default modem0)")
-    add("--number", metavar="DIGITS", help="the modem's own number, as it introduces itself")
-    add("--init", metavar="ATSTRING", help="commands run at start, without the AT, nothing shown")
-    add(
+    option("--no-answer", action="store_true", help="no calls in")
+    option("--name", metavar="NAME", help="the modem's name in logs and stored settings (default modem0)")
+    option("--number", metavar="DIGITS", help="the modem's own number, as it introduces itself")
+    option("--init", metavar="ATSTRING", help="commands run at start, without the AT, nothing shown")
+    option(
         "--entry",
         metavar="NUMBER=TARGET",
         action="append",
         help="a number of the directory; may be given again",
     )
-    add("--directory", metavar="FILE", help="directory of numbers (TOML); read again on SIGHUP")
-    add(
+    option("--directory", metavar="FILE", help="directory of numbers (TOML); read again on SIGHUP")
+    option(
         "--allow-dial",
         metavar="RULE",
         action="append",
         help="directory, NET:PORT or NET:*; may be given again (default anything)",
     )
-    add(
+    option(
         "--allow-caller",
         metavar="NET",
         action="append",
         help="network callers may come from; may be given again (default any)",
     )
-    add(
+    option(
         "--dialect",
         choices=("rockwell", "hayes", "usr", "lenient"),
         help="result code numbers and manners (default rockwell)",
     )
-    add(
+    option(
         "--windows-cable",
         metavar="TARGET",
-        help="answer the handshake of Windows' \"communications cable between two computers\", "
+        help='answer the handshake of Windows\' "communications cable between two computers", '
         "and join the line to TARGET",
     )
-    add(
-        "--state-dir",
-        metavar="DIR",
-        help="where settings and call records are kept (default: the user's state folder)",
-    )
-    add(
-        "--log-format",
-        choices=("text", "json"),
-        default="text",
-        help="how the log on standard error is written",
-    )
-    add("-v", "--verbose", action="count", default=0, help="log more")
-    add("-q", "--quiet", action="count", default=0, help="log warnings and errors only")
-    return parser
+    state_option(parser)
+    log_options(parser)
 
 
 def config_from_arguments(arguments: argparse.Namespace) -> Config:
-    """The configuration that the arguments of ``modem`` describe.  Raises
-    :class:`vmodem.app.start.StartError` and :class:`vmodem.config.reading.ConfigError`."""
+    """The configuration that the arguments describe.  Raises :class:`vmodem.config.ConfigError`, with exit
+    code 2 where an argument is wrong."""
     import dataclasses
 
-    from vmodem.app.start import EX_USAGE, StartError
-    from vmodem.call.directory import parse_entry
-    from vmodem.call.target import TargetError
-    from vmodem.config.reading import load_directory
+    from vmodem.config.check import check
+    from vmodem.config.mistake import ConfigError, Finding
     from vmodem.config.schema import DEFAULT_LISTEN, Config, DirectoryConfig, ModemConfig
 
-    given = {
+    given: dict[str, Any] = {
         "line": arguments.line,
         "answer": () if arguments.no_answer else tuple(arguments.answer or (DEFAULT_LISTEN,)),
         "name": arguments.name,
@@ -127,13 +115,67 @@ def config_from_arguments(arguments: argparse.Namespace) -> Config:
         "windows_cable": arguments.windows_cable,
     }
     values = {key: value for key, value in given.items() if value is not None}
-    modem = dataclasses.replace(ModemConfig(), **values)
+    mistakes = list(_judged(values))
+    entries = _entries(arguments, mistakes)
+    if not mistakes:
+        modem = dataclasses.replace(ModemConfig(), **values)
+        config = Config(modems={modem.name: modem}, directory=DirectoryConfig(entries=entries))
+        found: list[Finding] = check(config)
+        if not found:
+            return config
+        mistakes = [_mistake(*_place(each), each.text) for each in found]
+    error = ConfigError(mistakes)
+    error.code = 2
+    raise error
+
+
+def _judged(values: dict[str, Any]) -> Iterator[Mistake]:
+    """What is wrong with each value by itself."""
+    from vmodem.config.grammar import ERRORS, JUDGES, reason
+    from vmodem.config.schema import ModemConfig
+
+    for key, judge in JUDGES[ModemConfig].items():
+        value = values.get(key, ())
+        if value == "" == getattr(ModemConfig, key):
+            continue
+        for text in (value,) if isinstance(value, str) else value:
+            try:
+                judge(text)
+            except ERRORS as exc:
+                yield _mistake(_option(key), reason(exc))
+
+
+def _entries(arguments: argparse.Namespace, mistakes: list[Mistake]) -> dict[str, Entry]:
+    from vmodem.call.directory import parse_entry
+    from vmodem.config.grammar import ERRORS, reason, target
+    from vmodem.config.reading import load_directory
+
     entries = dict(load_directory(arguments.directory).listed) if arguments.directory else {}
-    try:
-        entries.update(parse_entry(text) for text in arguments.entry or ())
-    except TargetError as exc:
-        raise StartError(f"--entry: {exc}", EX_USAGE) from exc
-    return Config(modems={modem.name: modem}, directory=DirectoryConfig(entries=entries))
+    for text in arguments.entry or ():
+        try:
+            number, entry = parse_entry(text)
+            target(text.partition("=")[2])
+            entries[number] = entry
+        except ERRORS as exc:
+            mistakes.append(_mistake("--entry", reason(exc)))
+    return entries
+
+
+def _place(found: Any) -> tuple[str, ...]:
+    """The argument where something is wrong that several say together."""
+    if found.path[0] == "directory":
+        return ("--entry", f"{found.path[1]}: ")
+    return (_option(str(found.path[2])), "")
+
+
+def _option(key: str) -> str:
+    return _OPTIONS.get(key, "--" + key.replace("_", "-"))
+
+
+def _mistake(option: str, *text: str) -> Mistake:
+    from vmodem.config.mistake import Mistake
+
+    return Mistake("", 0, option, "".join(text))
 
 
 def _hints(line: str) -> list[str]:
@@ -152,37 +194,18 @@ def _hints(line: str) -> list[str]:
     ]
 
 
-def _modem(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     from functools import partial
 
     from vmodem.app.program import run_program
     from vmodem.config.schema import DEFAULT_LINE
 
+    if arguments.no_answer and arguments.answer:
+        arguments.parser.error("--answer and --no-answer exclude each other")
     return run_program(
         partial(config_from_arguments, arguments),
         state_dir=arguments.state_dir or "",
         log_format=arguments.log_format,
-        verbosity=-1 if arguments.quiet else arguments.verbose,
+        verbosity=verbosity(arguments),
         hints=_hints(arguments.line or DEFAULT_LINE),
     )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    if arguments.verb is None:
-        parser.print_help(sys.stderr)
-        return 2
-    if getattr(arguments, "no_answer", False) and arguments.answer:
-        parser.error("--answer and --no-answer exclude each other")
-    try:
-        return _modem(arguments)
-    except KeyboardInterrupt:
-        return 130
-    except Exception as exc:
-        code = 78 if hasattr(exc, "mistakes") else getattr(exc, "code", None)
-        if not isinstance(code, int):
-            raise
-        print(f"vmodem: {exc}", file=sys.stderr)
-        return code

@@ -1,0 +1,155 @@
+"""``vmodem dns``: the configured numbers, written down for other programs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .show import complain, out
+from .verb import Verbs, add_verb, config_option
+
+if TYPE_CHECKING:
+    from vmodem.call.records import Line, Lines, Number, Records
+    from vmodem.config.schema import Config, GroupConfig, ModemConfig
+    from vmodem.net.listenspec import ListenSpec
+
+_EXAMPLES = """\
+examples:
+  vmodem dns --host phone.example.net
+      lines for dnsmasq: a rule for each number, and the lines of each group
+  vmodem dns --format zone --host phone.example.net >> db.example.net
+  vmodem dns --format avahi --host phone.example.net > /etc/avahi/services/vmodem.service
+  vmodem dns --format haproxy > /etc/haproxy/conf.d/vmodem.cfg
+      one listener before the modems of each group
+
+Numbers hang below the name in [directory] enum = "...".  A group NAME is found as vmodem:NAME.HOST.
+
+exit codes: 0 printed, 78 wrong configuration, or something in it that the format cannot say
+"""
+FORMATS = ("dnsmasq", "zone", "avahi", "haproxy")
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "dns",
+        _run,
+        help="records of the configured numbers",
+        description="Print what tells others where the configured numbers are.",
+        examples=_EXAMPLES,
+    )
+    parser.add_argument("--format", choices=FORMATS, default="dnsmasq", help="for whom (default dnsmasq)")
+    parser.add_argument(
+        "--host", metavar="HOST", help="this machine's name, as others know it (default its own name)"
+    )
+    config_option(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from vmodem.call.records import RecordError, render
+    from vmodem.config import load_config
+    from vmodem.config.search import need_config
+
+    config = load_config(arguments.config or need_config())
+    host = arguments.host
+    if not host:
+        import socket
+
+        host = socket.gethostname()
+    try:
+        text = render(arguments.format, records(config, host, local=arguments.format == "haproxy"))
+    except RecordError as exc:
+        complain(str(exc))
+        return 78
+    out(text)
+    return 0
+
+
+def records(config: Config, host: str, *, local: bool = False) -> Records:
+    """What there is to write of a configuration.  ``local`` says that it is for a program on this very
+    machine, which reaches what others cannot."""
+    from vmodem.call.directory import Directory
+    from vmodem.call.records import Records, from_directory
+    from vmodem.wire.dnssd import AnnouncementError, Service
+
+    numbers, left_out = from_directory(Directory(config.directory.entries, built_ins=False))
+    found: list[Number] = list(numbers)
+    left: list[str] = list(left_out)
+    services: list[Service] = []
+    for modem in config.modems.values():
+        if not modem.number:
+            continue
+        spec = _reached(modem, local)
+        if spec is None:
+            left.append(f"{modem.number}: modem {modem.name} answers nowhere that others reach")
+            continue
+        found.append(_number(modem, spec, host, found))
+        plain = _reached(modem, False, plain=True)
+        if plain is None:
+            continue
+        try:
+            services.append(Service(modem.name, plain.port, found[-1].number))
+        except AnnouncementError as exc:
+            left.append(f"{modem.number}: {exc}")
+    groups = [_group(config, group, host, local, left) for group in config.groups.values()]
+    return Records(
+        apex=config.directory.enum,
+        numbers=tuple(found) if config.directory.enum else (),
+        lines=tuple(group for group in groups if group is not None),
+        services=tuple(services),
+        left_out=tuple(left),
+    )
+
+
+def _number(modem: ModemConfig, spec: ListenSpec, host: str, before: list[Number]) -> Number:
+    """The modem's own number; of several that have it the one that stands first is tried first."""
+    from atparser.dialstring import normalise
+    from vmodem.call.records import Number
+
+    digits = normalise(modem.number)
+    same = sum(each.number == digits for each in before)
+    kind = "tls" if spec.kind == "tls" else spec.protocol if spec.protocol in ("telnet", "rfc2217") else "tcp"
+    return Number(digits, f"{kind}:{host}:{spec.port}", preference=10 * (same + 1))
+
+
+def _group(config: Config, group: GroupConfig, host: str, local: bool, left: list[str]) -> Lines | None:
+    from vmodem.call.records import Line, Lines
+
+    lines: list[Line] = []
+    for place, name in enumerate(group.modems, 1):
+        spec = _reached(config.modems[name], local)
+        if spec is None:
+            left.append(f"group {group.name}: modem {name} has no listener of its own that others reach")
+            continue
+        target = str(spec.ip) if local and not spec.ip.is_unspecified else "127.0.0.1" if local else host
+        # In turn where the order is linear; else all alike.
+        lines.append(Line(target, spec.port, 10 * place if group.order == "linear" else 10, 1))
+    if not lines:
+        return None
+    return Lines(f"{group.name}.{host}", tuple(lines), _bind(group))
+
+
+def _bind(group: GroupConfig) -> str:
+    """Where a group answers, for a program that is to do so in its place."""
+    from vmodem.net.listenspec import parse_listen
+
+    for text in group.answer:
+        spec = parse_listen(text)
+        if spec.ours and spec.kind in ("tcp", "tcp6"):
+            ip = f"[{spec.ip}]" if spec.ip.version == 6 else str(spec.ip)
+            return str(spec.port) if spec.ip.is_unspecified else f"{ip}:{spec.port}"
+    return ""
+
+
+def _reached(modem: ModemConfig, local: bool, *, plain: bool = False) -> ListenSpec | None:
+    """The first listener with a port where the modem can be reached; ``plain``: where nothing but bytes is
+    spoken, as neighbours on the local network expect."""
+    from vmodem.net.listenspec import parse_listen
+
+    for text in modem.answer:
+        spec = parse_listen(text)
+        kinds = ("tcp", "tcp6") if plain else ("tcp", "tcp6", "tls")
+        if spec.kind in kinds and spec.port and (local or spec.exposure) and not (plain and spec.protocol):
+            return spec
+    return None

@@ -1,0 +1,1 @@
+"""Talking to a running vmodem, over a socket in its state folder."""
