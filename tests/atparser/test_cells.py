@@ -124,6 +124,7 @@ def test_a_call_that_fails(state: State, failure: CallFailure) -> None:
             CallFailure.NO_NETWORK: b"\r\nNO DIALTONE\r\n",
             CallFailure.LINE_BUSY: b"\r\nNO DIALTONE\r\n",
             CallFailure.DELAYED: b"\r\nDELAYED\r\n",
+            CallFailure.UNANSWERED: b"\r\nNO ANSWER\r\n",
         }.get(failure, NO_CARRIER)
     book.expect(said).state(State.IDLE)
     assert book.says(b"AT\r", OK).modem.deadline() is None

@@ -58,10 +58,12 @@ class Switchboard:
         resolver: Resolver | None = None
         if numbers.enum or numbers.resolver or hunting:
             from vmodem.call.numbering import Numbering as Tree
+            from vmodem.config.grammar import resolver_address
             from vmodem.net.dns import DnsResolver
 
             try:
-                dns = DnsResolver(self.reactor, _server(numbers.resolver))
+                server = resolver_address(numbers.resolver) if numbers.resolver else None
+                dns = DnsResolver(self.reactor, server)
             except (ValueError, OSError) as exc:
                 raise StartError(f'resolver "{numbers.resolver}": {exc}', EX_CONFIG) from exc
             numberings.append(Tree(self.reactor, dns, numbers.enum))
@@ -115,18 +117,6 @@ def door_settings(config: Answering) -> DoorSettings:
     return DoorSettings(
         CallerRules(config.allow_callers), config.password, config.allow_certificates, config.caller_limits
     )
-
-
-def _server(text: str) -> tuple[str, int] | None:
-    """``ADDRESS[:PORT]``, with an IPv6 address in brackets where a port follows.  Raises ValueError."""
-    if not text:
-        return None
-    host, colon, port = text.rpartition(":")
-    if not colon or ("]" in port) or (":" in host and not host.endswith("]")):
-        host, port = text, "53"
-    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
-        raise ValueError("a port from 1 to 65535 was expected after the colon")
-    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _announced(config: Config) -> tuple[Service, ...]:

@@ -44,6 +44,11 @@ class Program:
     ) -> None:
         from twisted.logger import Logger
 
+        from vmodem.control.server import ControlServer
+        from vmodem.modem.folder import default_folder
+
+        from .operations import Operations
+
         self._reactor = reactor
         self._load = load
         self._state_dir = state_dir
@@ -56,6 +61,7 @@ class Program:
         self._leaving: set[Deferred[None]] = set()
         self._awaited: dict[Key, Any] = {}  # configurations of services whose predecessors are still there
         self._stopping = False
+        self.control = ControlServer(reactor, state_dir or default_folder(), Operations(self))
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -70,6 +76,7 @@ class Program:
             self._introduce()
             for service in self.services.values():
                 service.start()
+            self.control.start()
         except BaseException:
             self.stop()
             raise
@@ -80,6 +87,7 @@ class Program:
 
         self._stopping = True
         self._awaited.clear()
+        self.control.stop()
         stopped: Any = DeferredList(
             [service.stop() for service in [*self.services.values(), *self._retiring]], consumeErrors=True
         )

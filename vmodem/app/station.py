@@ -55,6 +55,7 @@ class Station:
         #: Called when ``free`` may have changed.
         self.free_changed: list[Callable[[], None]] = []
         self.busied = False  # by the operator
+        self._sinks: list[Callable[[str], None]] = []  # who follows what happens
         self.retiring = False  # no longer in the configuration; the call it has is its last
         self.calls = 0
         self.last: CallRecord | None = None
@@ -247,6 +248,35 @@ class Station:
         return self._originator.originate(dial, connected, failed)
 
     # -- what goes on --------------------------------------------------------------------------------------
+
+    def hang_up(self) -> None:
+        """The operator ends the call, or the attempt at one."""
+        if self._coming is not None:
+            self._forget_timers()
+        self.driver.hang_up("the operator hung up")
+
+    def records(self, limit: int) -> list[dict[str, Any]]:
+        """The latest call records, the latest last."""
+        return self._state.records(limit)
+
+    def trace(self, sink: Callable[[str], None]) -> Callable[[], None]:
+        """Give ``sink`` a line for everything that happens, until what is returned is called."""
+        from vmodem.modem.trace import Trace
+
+        self._sinks.append(sink)
+        self.driver.trace(Trace(self._trace_line, self._reactor.seconds))
+
+        def stop() -> None:
+            if sink in self._sinks:
+                self._sinks.remove(sink)
+            if not self._sinks:
+                self.driver.trace(None)
+
+        return stop
+
+    def _trace_line(self, text: str) -> None:
+        for sink in list(self._sinks):
+            sink(text)
 
     def set_busy(self, on: bool) -> None:
         """The operator takes the modem out of service for callers, or puts it back."""

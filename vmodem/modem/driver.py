@@ -51,6 +51,7 @@ from atparser import (
 from vmodem.line.base import Circuit, Flow, FlowControl, Line
 from vmodem.modem.exchange import Attempt, Exchange
 from vmodem.modem.record import CallRecord
+from vmodem.modem.trace import Trace
 from vmodem.net.signals import CallSignals, Unanswered, signals_of
 from vmodem.net.stream import Cause, Ending, Stream, unheard
 
@@ -128,6 +129,7 @@ class Driver:
         self._unread = bytearray()  # from the DTE, while it takes no more of the modem's words
         self._reading = False
         self._active = False
+        self._trace: Trace | None = None
         #: Called when ``busy`` has changed.  Whoever wants to hear of it puts a callable here.
         self.busy_changed: Callable[[], None] = _unheard
         self._was_busy = False
@@ -163,6 +165,14 @@ class Driver:
         """End whatever call there is, as the modem's owner."""
         self._perform(self.modem.hang_up(reason, self._clock()))
 
+    def trace(self, trace: Trace | None) -> None:
+        """Show ``trace`` everything from now on; None: nobody."""
+        self._trace = trace
+
+    def _tell(self, text: str) -> None:
+        if self._trace is not None:
+            self._trace.happened(text)
+
     @property
     def in_call(self) -> bool:
         """Whether there is a call, an attempt at one, or one that rings."""
@@ -190,6 +200,8 @@ class Driver:
 
     def dte_received(self, data: bytes) -> None:
         now = self._clock()
+        if self._trace is not None:
+            self._trace.from_dte(data)
         if not self._unread and self.modem.passes(data, now) and self._call is not None:
             self._sent += len(data)
             self._call.write(data)
@@ -227,10 +239,12 @@ class Driver:
         self._read_on()
 
     def dtr_changed(self, on: bool) -> None:
+        self._tell(f"DTR {'on' if on else 'off'}")
         self._perform(self.modem.dtr_changed(on, self._clock()))
         self._read_on()
 
     def rts_changed(self, on: bool) -> None:
+        self._tell(f"RTS {'on' if on else 'off'}")
         self._perform(self.modem.rts_changed(on, self._clock()))
 
     def break_received(self) -> None:
@@ -256,6 +270,8 @@ class Driver:
 
     def data_received(self, data: bytes) -> None:
         now = self._clock()
+        if self._trace is not None:
+            self._trace.from_call(data)
         if self.modem.call_passes(now):
             self._received += len(data)
             self.line.write(data)
@@ -409,6 +425,8 @@ class Driver:
         self.changed()
 
     def _carry_out(self, action: Action) -> None:
+        if self._trace is not None:
+            self._trace.action(action)
         match action:
             case SendDte(data):
                 if self.line.backlog < WORDS_LIMIT:

@@ -106,6 +106,28 @@ class StateFolder:
             return False
         return True
 
+    def records(self, limit: int) -> list[dict[str, Any]]:
+        """The latest call records, the latest last; what cannot be read is passed over."""
+        found: list[dict[str, Any]] = []
+        for path in (self._records, self._records + ".1"):
+            try:
+                with open(path, "rb") as file:
+                    lines = file.read(RECORDS_LIMIT + 65536).splitlines()
+            except OSError:
+                continue
+            older = []
+            for line in lines[-limit:]:
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(record, dict):
+                    older.append(record)
+            found = older + found
+            if len(found) >= limit:
+                break
+        return found[-limit:]
+
     def record(self, record: CallRecord) -> None:
         """Keep a call's record, and say how it went in the log."""
         took = f"{record.duration_s:.1f} s, {record.sent} bytes sent, {record.received} received"
