@@ -58,6 +58,8 @@ class Line:
     priority: int = 0
     #: The share among lines of the same priority.
     weight: int = 0
+    #: It is told the caller's address by the PROXY protocol (``haproxy:tcp:PORT``).
+    proxied: bool = True
 
 
 @dataclass(frozen=True)
@@ -259,8 +261,8 @@ def _xml_comment(text: str) -> str:
 
 
 def _haproxy(records: Records, mistakes: list[str]) -> Iterator[str]:
-    """One listener for each group; its modems hear the caller's address by the PROXY protocol, so each
-    answers on ``haproxy:tcp:PORT``."""
+    """One listener for each group; modems that answer on ``haproxy:tcp:PORT`` hear the caller's address by
+    the PROXY protocol."""
     if not records.lines:
         mistakes.append("HAProxy stands before groups of modems; there is none")
     for group in records.lines:
@@ -277,8 +279,10 @@ def _haproxy(records: Records, mistakes: list[str]) -> Iterator[str]:
             if place is None or not 1 <= line.port <= 65535:
                 mistakes.append(f'{group.host}: "{line.target}" port {line.port} is no place to connect to')
                 continue
-            # One call is all a modem takes: more wait for the next.
-            servers.append(f"    server line{number} {place}:{line.port} send-proxy maxconn 1")
+            # One call is all a modem takes: more go to the next.
+            one = " maxconn 1" if len(group.lines) > 1 else ""
+            proxy = " send-proxy" if line.proxied else ""
+            servers.append(f"    server line{number} {place}:{line.port}{proxy}{one}")
         if not servers:
             mistakes.append(f"{group.host}: no line to connect to")
             continue

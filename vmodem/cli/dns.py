@@ -76,6 +76,10 @@ def records(config: Config, host: str, *, local: bool = False) -> Records:
     numbers, left_out = from_directory(Directory(config.directory.entries, built_ins=False))
     found: list[Number] = list(numbers)
     left: list[str] = list(left_out)
+    here = host
+    if not local and not any(_reached(modem, False) for modem in config.modems.values()):
+        # Nothing is reached from elsewhere: the numbers are for programs of this machine.
+        local, here = True, "localhost"
     services: list[Service] = []
     for modem in config.modems.values():
         if not modem.number:
@@ -84,7 +88,7 @@ def records(config: Config, host: str, *, local: bool = False) -> Records:
         if spec is None:
             left.append(f"{modem.number}: modem {modem.name} answers nowhere that others reach")
             continue
-        found.append(_number(modem, spec, host, found))
+        found.append(_number(modem, spec, here, found))
         plain = _reached(modem, False, plain=True)
         if plain is None:
             continue
@@ -92,7 +96,7 @@ def records(config: Config, host: str, *, local: bool = False) -> Records:
             services.append(Service(modem.name, plain.port, found[-1].number))
         except AnnouncementError as exc:
             left.append(f"{modem.number}: {exc}")
-    groups = [_group(config, group, host, local, left) for group in config.groups.values()]
+    groups = [_group(config, group, host, here, local, left) for group in config.groups.values()]
     return Records(
         apex=config.directory.enum,
         numbers=tuple(found) if config.directory.enum else (),
@@ -113,30 +117,44 @@ def _number(modem: ModemConfig, spec: ListenSpec, host: str, before: list[Number
     return Number(digits, f"{kind}:{host}:{spec.port}", preference=10 * (same + 1))
 
 
-def _group(config: Config, group: GroupConfig, host: str, local: bool, left: list[str]) -> Lines | None:
+def _group(
+    config: Config, group: GroupConfig, host: str, here: str, local: bool, left: list[str]
+) -> Lines | None:
     from vmodem.call.records import Line, Lines
 
+    def line(spec: ListenSpec, priority: int) -> Line:
+        address = "127.0.0.1" if spec.ip.is_unspecified else str(spec.ip)
+        # HAProxy connects from this very machine, and names need not resolve there.
+        target = address if local and here == host else here
+        return Line(target, spec.port, priority, 1, proxied=spec.proxied)
+
     lines: list[Line] = []
+    whole = next((spec for spec in map(_spec, group.answer) if spec.proxied and spec.port), None)
+    if whole is not None and local and here == host:
+        return Lines(f"{group.name}.{host}", (line(whole, 10),), _bind(group) or f"*:{whole.port + 1}")
     for place, name in enumerate(group.modems, 1):
         spec = _reached(config.modems[name], local)
         if spec is None:
             left.append(f"group {group.name}: modem {name} has no listener of its own that others reach")
             continue
-        target = str(spec.ip) if local and not spec.ip.is_unspecified else "127.0.0.1" if local else host
         # In turn where the order is linear; else all alike.
-        lines.append(Line(target, spec.port, 10 * place if group.order == "linear" else 10, 1))
+        lines.append(line(spec, 10 * place if group.order == "linear" else 10))
     if not lines:
         return None
     return Lines(f"{group.name}.{host}", tuple(lines), _bind(group))
 
 
-def _bind(group: GroupConfig) -> str:
-    """Where a group answers, for a program that is to do so in its place."""
+def _spec(text: str) -> ListenSpec:
+    """A LISTEN string taken apart."""
     from vmodem.net.listenspec import parse_listen
 
-    for text in group.answer:
-        spec = parse_listen(text)
-        if spec.ours and spec.kind in ("tcp", "tcp6"):
+    return parse_listen(text)
+
+
+def _bind(group: GroupConfig) -> str:
+    """Where a group answers, for a program that is to do so in its place."""
+    for spec in map(_spec, group.answer):
+        if not spec.proxied and spec.kind in ("tcp", "tcp6"):
             ip = f"[{spec.ip}]" if spec.ip.version == 6 else str(spec.ip)
             return str(spec.port) if spec.ip.is_unspecified else f"{ip}:{spec.port}"
     return ""

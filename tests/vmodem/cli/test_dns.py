@@ -56,7 +56,10 @@ def test_numbers() -> None:
 def test_groups() -> None:
     (group,) = records(parse_config(TEXT), "p.example.net").lines
     assert (group.host, group.bind) == ("bank.p.example.net", "2323")
-    assert group.lines == (Line("p.example.net", 2301, 10, 1), Line("p.example.net", 2302, 30, 1))
+    assert group.lines == (
+        Line("p.example.net", 2301, 10, 1, proxied=False),
+        Line("p.example.net", 2302, 30, 1, proxied=False),
+    )
 
 
 def test_on_this_machine_more_is_reached() -> None:
@@ -67,6 +70,39 @@ def test_on_this_machine_more_is_reached() -> None:
         ("127.0.0.1", 8002),
         ("127.0.0.1", 2302),
     ]
+
+
+def test_what_only_this_machine_reaches_is_for_this_machine() -> None:
+    text = """
+[modem.a]
+answer = "tcp:9001:interface=127.0.0.1"
+number = "5551000"
+[modem.b]
+line = "pty:b"
+answer = "haproxy:tcp:9002:interface=127.0.0.1"
+[group.bank]
+modems = ["a", "b"]
+[directory]
+enum = "e164.example.net"
+"""
+    found = records(parse_config(text), "p")
+    assert [(each.number, each.uri) for each in found.numbers] == [("5551000", "tcp:localhost:9001")]
+    assert [(line.target, line.port) for line in found.lines[0].lines] == [
+        ("localhost", 9001),
+        ("localhost", 9002),
+    ]
+
+
+def test_haproxy_before_a_group_that_hears_who_calls() -> None:
+    text = """
+[modem.a]
+[group.bank]
+answer = "haproxy:tcp:9100:interface=127.0.0.1"
+modems = ["a"]
+"""
+    (group,) = records(parse_config(text), "p", local=True).lines
+    assert group.lines == (Line("127.0.0.1", 9100, 10, 1, proxied=True),)
+    assert group.bind == "*:9101"
 
 
 def test_all_alike_but_in_a_linear_group() -> None:
