@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from tests.helpers.process import Scene
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor, reactor
+from tests.helpers.servers import free_port, running
 from vmodem.call.numbering import Numbering
 from vmodem.call.records import Line, Lines, Number, Records, render
 from vmodem.net.dns import DnsResolver
@@ -47,18 +46,6 @@ RECORDS = Records(
 )
 
 
-def free_port() -> int:
-    """A port that neither UDP nor TCP uses."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return int(tcp.getsockname()[1])
-
-
 @contextmanager
 def dnsmasq(scene: Scene, records: Records) -> Iterator[int]:
     (program,) = need("dnsmasq")
@@ -87,23 +74,6 @@ def knot(scene: Scene, records: Records) -> Iterator[int]:
     )
     with running(scene, [program, "-c", str(conf)], port):
         yield port
-
-
-@contextmanager
-def running(scene: Scene, command: list[str], port: int) -> Iterator[None]:
-    log = scene.folder / "server.log"
-    with open(log, "wb") as out:
-        process = scene.spawn(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
-    end = time.monotonic() + 10
-    while True:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < end, log.read_text()
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            time.sleep(0.02)
-    yield
 
 
 SERVERS = {"dnsmasq": dnsmasq, "knot": knot}
