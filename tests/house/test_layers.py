@@ -21,9 +21,14 @@ FLOORS = {
     "config": 3,
     "control": 3,
     "modem": 3,
+    "server": 3,
+    "redirect": 3,
+    "ups": 3,
     "line": 2,
+    "port": 2,
     "call": 2,
     "net": 1,
+    "tty": 1,
     "wire": 0,
 }
 
@@ -33,7 +38,7 @@ KNOW_ATPARSER = {"cli", "app", "config", "modem", "call"}
 # Slow to import, or not there at all in a plain install: only these modules name them at their top, and these
 # are themselves imported only where they are needed, inside a function.
 HEAVY = {
-    "serial": {"vmodem.line.serialport", "vmodem.line.device"},
+    "serial": {"vmodem.line.serialport", "vmodem.tty.device"},
     "twisted.internet.serialport": {"vmodem.line.serialport"},
     "OpenSSL": {"vmodem.net.tls"},
     "service_identity": {"vmodem.net.tls"},

@@ -62,34 +62,6 @@ def as_data(data: bytes) -> list[Any]:
     return [Data(data)]
 
 
-class Timer:
-    """A delayed call of which at most one is to come."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._call: Any = None
-
-    @property
-    def running(self) -> bool:
-        """Whether a call is to come."""
-        return self._call is not None
-
-    def set(self, seconds: float, due: Callable[[], None]) -> None:
-        """Call ``due`` after so long, and what was set before not at all."""
-        self.cancel()
-        self._call = self._reactor.callLater(seconds, self._due, due)
-
-    def cancel(self) -> None:
-        """Call nothing."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
-
-    def _due(self, due: Callable[[], None]) -> None:
-        self._call = None
-        due()
-
-
 class CodedLine(Line):
     """A line whose bytes and circuits are coded into one stream.
 

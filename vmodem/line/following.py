@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.logger import Logger
 
 from vmodem.line.autobaud import Autobaud
-from vmodem.line.coded import Timer
 from vmodem.line.misheard import EIGHT, Frame
+from vmodem.net.timer import Timer
 
 if TYPE_CHECKING:
-    from vmodem.line.device import Port
+    from vmodem.tty.device import Port
 
 #: How often a transmitter that is not empty is looked at, in seconds.
 SENT_POLL_S: Final = 0.005

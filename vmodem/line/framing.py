@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from vmodem.line.breaks import SENT_POLL_S
-from vmodem.line.poller import shared_poller
+from vmodem.tty.breaks import SENT_POLL_S
+from vmodem.tty.poller import shared_poller
 
 if TYPE_CHECKING:
-    from vmodem.line.device import Port
+    from vmodem.tty.device import Port
 
 
 class Framing:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from vmodem.line.base import Flow, FlowControl
 
 if TYPE_CHECKING:
-    from vmodem.line.device import Port
     from vmodem.line.wiring import Wiring
+    from vmodem.tty.device import Port
 
 
 class PortFlow:

@@ -14,14 +14,15 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from vmodem import __version__
-from vmodem.line import circuits
 from vmodem.line.base import Circuit, FlowControl, LineUser
-from vmodem.line.coded import NOBODY, CodedLine, Timer, always, as_data, nowhere, unchanged
-from vmodem.line.poller import shared_poller
-from vmodem.line.seeker import Seeker
+from vmodem.line.coded import NOBODY, CodedLine, always, as_data, nowhere, unchanged
 from vmodem.line.wiring import Wiring
 from vmodem.net.resolve import Resolver, SystemResolver
+from vmodem.net.seeker import Seeker
 from vmodem.net.stream import Cause, Ending, FdStream
+from vmodem.net.timer import Timer
+from vmodem.tty import circuits
+from vmodem.tty.poller import shared_poller
 from vmodem.wire import comport, telnet
 from vmodem.wire.comport import (
     Agreed,

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from vmodem import __version__
 from vmodem.line.base import Circuit, Flow, FlowControl
-from vmodem.line.coded import ServedLine, Timer, always, as_data, unchanged
+from vmodem.line.coded import ServedLine, always, as_data, unchanged
+from vmodem.net.timer import Timer
 from vmodem.wire import comport, telnet
 from vmodem.wire.comport import Agreed, ModemState, Purge, Refused, Signature, Suspended
 from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set

@@ -15,18 +15,18 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vmodem.line import circuits
 from vmodem.line.base import Circuit, FlowControl, Line, LineError, LineUser
-from vmodem.line.breaks import SENT_POLL_S, BreakSender, BreakWatch, all_sent, count_breaks
-from vmodem.line.circuits import ModemLines
-from vmodem.line.device import Port, explain
 from vmodem.line.following import RateFollower, framing_errors
 from vmodem.line.framing import Framing
 from vmodem.line.misheard import Frame
-from vmodem.line.poller import shared_poller
 from vmodem.line.portflow import PortFlow
 from vmodem.line.wiring import Wiring
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
+from vmodem.tty import circuits
+from vmodem.tty.breaks import SENT_POLL_S, BreakSender, BreakWatch, all_sent, count_breaks
+from vmodem.tty.circuits import ModemLines
+from vmodem.tty.device import Port, explain
+from vmodem.tty.poller import shared_poller
 
 #: Where following the DTE's speed begins, in bit/s.
 FIRST_RATE: Final = 9600

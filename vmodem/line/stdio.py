@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from vmodem.line.base import LineUser
-from vmodem.line.rate import rate_of
 from vmodem.line.streamed import StreamedLine
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
+from vmodem.tty.rate import rate_of
 
 #: How long written bytes may take to leave when the line is stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
@@ -53,7 +53,7 @@ def raw_but_interruptible(settings: list[Any]) -> list[Any]:
     return [iflag, oflag, cflag, lflag, ispeed, ospeed, cc]
 
 
-class _Way:
+class Way:
     """A non-blocking descriptor for one of the standard ones.
 
     Whether a descriptor blocks is shared with every program that has it, the shell among them.  So it is
@@ -93,7 +93,7 @@ class StdioLine(StreamedLine):
         self.description = description
         self.write = _discard
         self._reactor = reactor
-        self._ways: list[_Way] = []
+        self._ways: list[Way] = []
         self._stream: FdStream | None = None
         self._settings: list[Any] | None = None
         self._when_sent: Callable[[], None] | None = None
@@ -108,7 +108,7 @@ class StdioLine(StreamedLine):
             self._settings = termios.tcgetattr(_STDIN)
             termios.tcsetattr(_STDIN, termios.TCSADRAIN, raw_but_interruptible(self._settings))
         atexit.register(self._restore)
-        self._ways = [_Way(_STDIN, os.O_RDONLY), _Way(_STDOUT, os.O_WRONLY)]
+        self._ways = [Way(_STDIN, os.O_RDONLY), Way(_STDOUT, os.O_WRONLY)]
         self._stream = stream = FdStream(
             self._reactor, self._ways[0].fd, owner=self, write_fd=self._ways[1].fd, peer="standard input"
         )

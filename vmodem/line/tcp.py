@@ -17,10 +17,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from vmodem.line.base import LineError, LineUser
-from vmodem.line.poller import shared_poller
 from vmodem.line.streamed import StreamedLine
 from vmodem.net.accept import Acceptor
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
+from vmodem.tty.poller import shared_poller
 
 #: How often a paused call's client is looked at, in seconds.
 CALL_POLL_S: Final = 0.05

@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from vmodem.line import circuits
 from vmodem.line.base import Circuit, LineError
+from vmodem.tty import circuits
 
 _WIRING: Final = {"null-modem": ("dcd", "flow"), "modem": ("dsr", "dcd")}
 _OUTPUTS: Final = {"dcd": Circuit.DCD, "dsr": Circuit.DSR, "ri": Circuit.RI, "flow": Circuit.CTS}

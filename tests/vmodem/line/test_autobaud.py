@@ -25,8 +25,8 @@ from vmodem.line.autobaud import LISTENING, SILENCE_S, TRIAL_S, Autobaud
 from vmodem.line.base import LineError
 from vmodem.line.misheard import LADDER, Frame, deaf, explain
 from vmodem.line.parse import make_line
-from vmodem.line.rate import rate_of
 from vmodem.line.serialport import SerialLine
+from vmodem.tty.rate import rate_of
 
 from .conftest import User
 

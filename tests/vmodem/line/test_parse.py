@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -20,9 +21,9 @@ from vmodem.line.tcp import TcpLine, UnixLine
 @pytest.mark.parametrize(
     ("text", "kind", "values"),
     [
-        ("pty:./modem0", PtyLine, {"_mode": 0o660, "_owner": None}),
-        ("pty:link=./modem0", PtyLine, {"_mode": 0o660}),
-        (r"pty:/tmp/a\:b\=c:owner=uucp:group=14:mode=0600", PtyLine, {"_owner": "uucp", "_mode": 0o600}),
+        ("pty:./modem0", PtyLine, {"_pty._mode": 0o660, "_pty._owner": None}),
+        ("pty:link=./modem0", PtyLine, {"_pty._mode": 0o660}),
+        (r"pty:/tmp/a\:b\=c:owner=uucp:group=14:mode=0600", PtyLine, {"_pty._owner": "uucp", "_pty._mode": 0o600}),
         ("serial:/dev/ttyS0", SerialLine, {"_device": "/dev/ttyS0", "_speed": 9600}),
         ("serial:/dev/ttyS0:speed=115200:flow=rtscts", SerialLine, {"_speed": 115200, "_flow": "rtscts"}),
         ("/dev/ttyUSB0", SerialLine, {"_device": "/dev/ttyUSB0"}),
@@ -39,14 +40,14 @@ from vmodem.line.tcp import TcpLine, UnixLine
 def test_accepted(reactor: Reactor, text: str, kind: type, values: dict[str, Any]) -> None:
     line = make_line(reactor, text)
     assert type(line) is kind
-    assert {name: getattr(line, name) for name in values} == values
+    assert {name: attrgetter(name)(line) for name in values} == values
     assert line.description == (f"serial:{text}" if text[0] in "/Cc" else text)
 
 
 def test_a_path_may_hold_anything(reactor: Reactor) -> None:
     line = make_line(reactor, r"pty:/tmp/a\:b\=c\\d")
     assert isinstance(line, PtyLine)
-    assert line._link.path == r"/tmp/a:b=c\d"
+    assert line._pty._link.path == r"/tmp/a:b=c\d"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line import breaks, serialport
+from vmodem.line import serialport
 from vmodem.line.base import Circuit, Flow, FlowControl
-from vmodem.line.circuits import CD, CTS, DSR, RTS, ModemLines
 from vmodem.line.serialport import SerialLine
+from vmodem.tty import breaks
+from vmodem.tty.circuits import CD, CTS, DSR, RTS, ModemLines
 
 from .conftest import User
 

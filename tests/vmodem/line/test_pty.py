@@ -24,9 +24,9 @@ from typing import Any
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line import inotify
 from vmodem.line.base import LineError
 from vmodem.line.pty import PtyLine
+from vmodem.tty import inotify
 
 from .conftest import User, open_fds
 

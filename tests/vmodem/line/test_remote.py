@@ -13,12 +13,13 @@ import pytest
 
 from tests.helpers.calls import FakeResolver, closed_port
 from tests.helpers.reactors import Reactor
-from vmodem.line import remote, seeker
+from vmodem.line import remote
 from vmodem.line.base import Circuit, Line, LineError
 from vmodem.line.coded import READ_AHEAD
 from vmodem.line.parse import make_line
 from vmodem.line.remote import RemoteLine
 from vmodem.line.rfc2217 import Rfc2217Line
+from vmodem.net import seeker
 from vmodem.wire import comport
 from vmodem.wire.comport import LineState, ModemState, Purge
 from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set

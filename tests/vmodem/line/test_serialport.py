@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line import circuits
 from vmodem.line.base import Circuit, LineError
-from vmodem.line.circuits import CD, CTS, DSR, DTR, RTS, ModemLines
-from vmodem.line.device import explain
 from vmodem.line.serialport import SerialLine
+from vmodem.tty import circuits
+from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS, ModemLines
+from vmodem.tty.device import explain
 
 from .conftest import User
 

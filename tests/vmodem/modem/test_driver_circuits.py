@@ -16,10 +16,10 @@ from twisted.internet.task import Clock
 from atparser import Modem, Options, State, Store
 from tests.helpers.reactors import Reactor
 from vmodem.line.base import Circuit, Flow, FlowControl
-from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS, ModemLines
 from vmodem.line.memory import MemoryLine
 from vmodem.line.serialport import SerialLine
 from vmodem.modem.driver import Driver
+from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS, ModemLines
 
 from .test_driver import Bench, FakeStream
 

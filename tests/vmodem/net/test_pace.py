@@ -690,7 +690,10 @@ def test_directory_entry_with_a_rate(reactor: Reactor, rate: int | None) -> None
     with socket.create_server(("127.0.0.1", 0)) as far:
         target = parse_target(f"tcp:127.0.0.1:{far.getsockname()[1]}")
         originator = Originator(
-            reactor, Directory({"1": Entry(target, rate=rate)}), DialRules(), lambda target, stream, caller: False
+            reactor,
+            Directory({"1": Entry(target, rate=rate)}),
+            DialRules(),
+            lambda target, stream, caller: False,
         )
         streams: list[Stream] = []
         failures: list[CallFailure] = []

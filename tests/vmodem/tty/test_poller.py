@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line.poller import Poller, shared_poller
+from vmodem.tty.poller import Poller, shared_poller
 
 
 class Member:

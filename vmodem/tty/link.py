@@ -17,7 +17,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from vmodem.line.base import LineError
+from vmodem.tty.error import TtyError
 
 _PTY_NAME: Final = re.compile(r"/dev/(pts/\d+|ttys\d+)$")
 
@@ -36,7 +36,7 @@ class Link:
 
         A link that leads nowhere, or to a pseudo-terminal that no vmodem serves under this name, is replaced.
         (Such a pseudo-terminal may belong to anybody: the kernel gives the number of a dead one away again.)
-        Raises :class:`LineError` for everything else that may be in its place; nothing but a link is ever
+        Raises :class:`TtyError` for everything else that may be in its place; nothing but a link is ever
         removed.
         """
         self._lock(master)
@@ -47,7 +47,7 @@ class Link:
                 self._check_replaceable()
                 self._replace(slave_name)
         except OSError as exc:
-            raise LineError(
+            raise TtyError(
                 f"{self.path}: the link cannot be made ({exc.strerror}); "
                 "name a path in a directory you can write to."
             ) from exc
@@ -76,12 +76,12 @@ class Link:
     def _check_replaceable(self) -> None:
         if not os.path.islink(self.path):
             kind = "a directory" if os.path.isdir(self.path) else "a file"
-            raise LineError(f"{self.path} is {kind}, not a link; remove it or name another path.")
+            raise TtyError(f"{self.path} is {kind}, not a link; remove it or name another path.")
         target = os.path.realpath(self.path)
         if not os.path.exists(target):
             return
         if not _PTY_NAME.match(target):
-            raise LineError(
+            raise TtyError(
                 f"{self.path} is a link to {target}, which is no pseudo-terminal; "
                 "remove it or name another path."
             )
@@ -100,7 +100,7 @@ class Link:
             fcntl.fcntl(master, fcntl.F_OFD_SETLK, lock)
         except OSError as exc:
             if exc.errno in (errno.EAGAIN, errno.EACCES):
-                raise LineError(
+                raise TtyError(
                     f"{self.path} is served by another running vmodem; stop that one or name another path."
                 ) from exc
             self._log.debug("no lock for {path}: {reason}", path=self.path, reason=exc.strerror)

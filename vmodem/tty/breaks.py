@@ -12,7 +12,7 @@ import termios
 from collections.abc import Callable
 from typing import Any, Final
 
-from vmodem.line.poller import shared_poller
+from vmodem.tty.poller import shared_poller
 
 #: How often an emptying transmitter is looked at, in seconds.
 SENT_POLL_S: Final = 0.005

@@ -15,6 +15,7 @@ DTR: Final = 0x002
 RTS: Final = 0x004
 CTS: Final = 0x020
 CD: Final = 0x040
+RI: Final = 0x080
 DSR: Final = 0x100
 
 _NO_LINES: Final = frozenset((errno.ENOTTY, errno.EINVAL, errno.ENOSYS))
