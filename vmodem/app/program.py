@@ -19,12 +19,20 @@ from .start import EX_OK, STOP_LIMIT_S, StartError, notify, raise_descriptor_lim
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from .upsdesk import Desk
+
 #: Descriptors a process needs besides those of its services, and those of one service with its call.
 DESCRIPTORS: Final = 128
 DESCRIPTORS_EACH: Final = 12
 
 #: The kinds of tables, in the order in which they are started: a line before those who offer it calls.
-KINDS: Final = {"modem": "modems", "group": "groups"}
+KINDS: Final = {
+    "modem": "modems",
+    "group": "groups",
+    "port": "ports",
+    "redirect": "redirects",
+    "ups": "upses",
+}
 Key = tuple[str, str]
 
 
@@ -61,6 +69,7 @@ class Program:
         self._leaving: set[Deferred[None]] = set()
         self._awaited: dict[Key, Any] = {}  # configurations of services whose predecessors are still there
         self._stopping = False
+        self.desk: Desk | None = None
         self.control = ControlServer(reactor, state_dir or default_folder(), Operations(self))
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -103,9 +112,30 @@ class Program:
             from .station import Station
 
             return Station(self._reactor, config, self.board, self._state_dir, self._finished)
-        from .bank import Bank
+        if kind == "group":
+            from .bank import Bank
 
-        return Bank(self._reactor, config, self.board)
+            return Bank(self._reactor, config, self.board)
+        if kind == "port":
+            from .port import PortService
+
+            return PortService(self._reactor, config)
+        if kind == "redirect":
+            from .redirects import RedirectService
+
+            return RedirectService(self._reactor, config)
+        from .upses import UpsService
+
+        return UpsService(self._reactor, config, self._desk())
+
+    def _desk(self) -> Desk:
+        """Where clients of UPSes come in."""
+        from .upsdesk import Desk
+
+        if self.desk is None:
+            self.desk = Desk(self._reactor)
+            self.desk.configure(self.config.users)
+        return self.desk
 
     def _introduce(self) -> None:
         """Let modems and groups know each other."""
@@ -139,6 +169,8 @@ class Program:
         except StartError as exc:
             changes.append(f"directory: {exc}")
             self._log.error("directory: {reason}; the old one stays in force", reason=str(exc))
+        if self.desk is not None:
+            self.desk.configure(config.users)
         for key, service in list(self.services.items()):
             new = tables.get(key)
             if new is not None and service.is_same(new):

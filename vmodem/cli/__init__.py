@@ -17,6 +17,9 @@ __all__ = ["main", "parser"]
 #: Where each verb is.
 _VERBS = {
     "modem": "modem",
+    "serve": "services",
+    "redirect": "services",
+    "ups": "services",
     "run": "run",
     "check": "check",
     "dial": "dial",

@@ -10,8 +10,8 @@ import termios
 from collections.abc import Callable
 from typing import Any, Final
 
-from vmodem.line.stdio import Way
 from vmodem.net.stream import Cause, Ending, FdStream, Stream
+from vmodem.tty.standard import Way
 
 from .escapes import Escapes
 
@@ -198,7 +198,7 @@ class _Far:
 
 def _raw(settings: list[Any]) -> list[Any]:
     """Terminal settings under which every key is a byte for the far end."""
-    from vmodem.line.stdio import raw_but_interruptible
+    from vmodem.tty.standard import raw_but_interruptible
 
     iflag, oflag, cflag, lflag, ispeed, ospeed, cc = raw_but_interruptible(settings)
     return [iflag, oflag, cflag, lflag & ~termios.ISIG, ispeed, ospeed, cc]
