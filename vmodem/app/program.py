@@ -70,7 +70,8 @@ class Program:
         self._awaited: dict[Key, Any] = {}  # configurations of services whose predecessors are still there
         self._stopping = False
         self.desk: Desk | None = None
-        self.control = ControlServer(reactor, state_dir or default_folder(), Operations(self))
+        self._folder = state_dir or default_folder()
+        self.control = ControlServer(reactor, self._folder, Operations(self))
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -78,6 +79,9 @@ class Program:
         """Start everything, or nothing.  Raises :class:`StartError`."""
         tables = _tables(self.config)
         raise_descriptor_limit(DESCRIPTORS + DESCRIPTORS_EACH * len(tables))
+        from vmodem.modem.storage import prepare_folder
+
+        prepare_folder(self._folder)
         try:
             self.board.configure(self.config)
             for key, config in tables.items():

@@ -72,7 +72,6 @@ class Station:
         except (LineError, AccessError, ListenError) as exc:
             raise StartError.of(exc, EX_USAGE) from exc
         state = StateFolder(state_dir or default_folder(), config.name)
-        state.prepare()
         self._state = state
         identity = Identity(
             revision=__version__,

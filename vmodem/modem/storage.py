@@ -32,6 +32,23 @@ PROFILE_LIMIT: Final = 1 << 20
 RECORDS_LIMIT: Final = 1 << 20
 
 
+def prepare_folder(folder: str) -> None:
+    """Make the folder; a warning when that cannot be done."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        usable = os.access(folder, os.W_OK | os.X_OK)
+        reason = "it may not be written to"
+    except OSError as exc:
+        usable, reason = False, exc.strerror or str(exc)
+    if not usable:
+        StateFolder.log.warn(
+            "state folder {folder} cannot be used ({reason}): settings will not be kept; "
+            "name another with --state-dir",
+            folder=folder,
+            reason=reason,
+        )
+
+
 class StateFolder:
     """The state of one modem, in a folder that may be shared."""
 
@@ -43,22 +60,6 @@ class StateFolder:
         self._profile = os.path.join(folder, stem + ".profile.json")
         self._records = os.path.join(folder, stem + ".calls.jsonl")
         self._lost = 0
-
-    def prepare(self) -> None:
-        """Make the folder; a warning when that cannot be done."""
-        try:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            usable = os.access(self.folder, os.W_OK | os.X_OK)
-            reason = "it may not be written to"
-        except OSError as exc:
-            usable, reason = False, exc.strerror or str(exc)
-        if not usable:
-            self.log.warn(
-                "state folder {folder} cannot be used ({reason}): settings will not be kept; "
-                "name another with --state-dir",
-                folder=self.folder,
-                reason=reason,
-            )
 
     def load(self) -> Store:
         """What was stored; factory settings, with a warning, where it cannot be used."""

@@ -21,11 +21,11 @@ from atparser import Store
 from tests.helpers.process import environment
 from vmodem.modem import storage
 from vmodem.modem.record import CallRecord
-from vmodem.modem.storage import StateFolder, default_folder
+from vmodem.modem.storage import StateFolder, default_folder, prepare_folder
 
 STORING = """
 import sys
-from vmodem.modem.storage import StateFolder
+from vmodem.modem.storage import StateFolder, prepare_folder
 from atparser import Store
 state = StateFolder(sys.argv[1], "m")
 store = Store()
@@ -39,7 +39,7 @@ for turn in range(10**9):
 """
 LIMITED = """
 import resource, sys
-from vmodem.modem.storage import StateFolder
+from vmodem.modem.storage import StateFolder, prepare_folder
 from vmodem.modem.record import CallRecord
 from atparser import Store
 state = StateFolder(sys.argv[1], "m")
@@ -193,7 +193,7 @@ def test_folder_that_cannot_be(tmp_path: Path, told: list[str], place: str) -> N
         "/proc": "/proc/x",
     }
     state = StateFolder(folder[place], "m")
-    state.prepare()
+    prepare_folder(state.folder)
     assert len(told) == 1
     assert "--state-dir" in told[0]
     assert state.load().snapshot() == Store().snapshot()
@@ -201,7 +201,7 @@ def test_folder_that_cannot_be(tmp_path: Path, told: list[str], place: str) -> N
 
 
 def test_folder_is_for_the_user_only(tmp_path: Path) -> None:
-    StateFolder(str(tmp_path / "a" / "b"), "m").prepare()
+    prepare_folder(str(tmp_path / "a" / "b"))
     assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
 
 
