@@ -102,7 +102,7 @@ def test_d5_control_characters_never_reach_a_log(scene: Scene, form: str) -> Non
     dte.send(b"ATD" + HOSTILE)
     dte.expect(r"\r\n(NO|ERROR)[^\r]*\r\n")
     until(lambda: modem.calls, "a call record")
-    for file in (modem.log_file, *modem.state.iterdir()):
+    for file in (modem.log_file, *filter(Path.is_file, modem.state.iterdir())):
         data = file.read_bytes()
         assert b"owned" in data or file != modem.log_file
         for char in data.decode("utf-8"):
@@ -194,7 +194,9 @@ def test_d7_results_for_a_dte_that_does_not_read(scene: Scene) -> None:
     assert modem.resident - before < MEGABYTE
     while dte.pump(0.3):
         dte.buffer.clear()
-    dte.send("\r")
+    dte.send("\r")  # ends a line that was cut, to whatever result
+    while dte.pump(0.3):
+        dte.buffer.clear()
     dte.ok("AT")
 
 

@@ -123,8 +123,9 @@ def test_haproxy_before_a_group(world: World, scene: Scene) -> None:
     world.start()
     dte = world.dte("a", b"AT+VCID=1")
     with running(scene, [program, "-db", "-f", str(conf)], outer):
-        dte.heard.clear()
+        world.reactor.run_for(0.5)  # to see whether it listens was a call already
         world.reactor.until(lambda: world.free("a"))
+        dte.heard.clear()
         with socket.create_connection(("127.0.0.1", outer), source_address=("127.0.0.9", 0)) as caller:
             dte.expect(b"NMBR = 127000000009")
             dte.say(b"ATA\r")

@@ -9,6 +9,7 @@ What does not belong here: what the words do (:mod:`vmodem.control.operator`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from vmodem.net.listen import Listener, ListenError
 from vmodem.net.stream import Ending, Stream
 
 from .operator import Operator, OperatorError
-from .protocol import REQUEST_LIMIT, Address, Request, RequestError, encode, parse_request
+from .protocol import REQUEST_LIMIT, SOCKET, Address, Request, RequestError, encode, parse_request
 
 #: Clients at one time.
 CLIENTS: Final = 16
@@ -53,13 +54,18 @@ class ControlServer:
         except (ListenError, OSError) as exc:
             self._listener = None
             self._close_address()
-            self.log.warn(
+            say = self.log.info if self._taken() else self.log.warn
+            say(
                 "no control socket in {folder} (status, hangup ... will not find this vmodem): {reason}",
                 folder=self._folder,
                 reason=str(exc),
             )
             return False
         return True
+
+    def _taken(self) -> bool:
+        """Whether another vmodem serves this folder, as is usual where several have one user."""
+        return os.path.exists(os.path.join(self._folder, SOCKET))
 
     def stop(self) -> None:
         """Serve no more: every client is cut off, the socket is removed."""
