@@ -102,7 +102,8 @@ class Client:
         found: list[str] = []
 
         def whole() -> bool:
-            self.look()
+            if b"\n" not in self.got or self.got.startswith(b"BEGIN"):
+                self.look()
             text = self.got
             end = text.find(b"\n")
             if end < 0:

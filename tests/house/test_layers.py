@@ -16,13 +16,14 @@ from tests.house.tree import ROOT
 
 # From the outside in. What shares a number is on one floor and does not know each other.
 FLOORS = {
-    "cli": 5,
-    "app": 4,
+    "cli": 6,
+    "app": 5,
+    "redirect": 4,
+    "bridge": 3,
     "config": 3,
     "control": 3,
     "modem": 3,
     "server": 3,
-    "redirect": 3,
     "ups": 3,
     "line": 2,
     "port": 2,
@@ -38,7 +39,12 @@ KNOW_ATPARSER = {"cli", "app", "config", "modem", "call"}
 # Slow to import, or not there at all in a plain install: only these modules name them at their top, and these
 # are themselves imported only where they are needed, inside a function.
 HEAVY = {
-    "serial": {"vmodem.line.serialport", "vmodem.tty.device"},
+    "serial": {
+        "vmodem.line.serialport",
+        "vmodem.port.serial",
+        "vmodem.tty.device",
+        "vmodem.tty.equipment",
+    },
     "twisted.internet.serialport": {"vmodem.line.serialport"},
     "OpenSSL": {"vmodem.net.tls"},
     "service_identity": {"vmodem.net.tls"},

@@ -133,7 +133,7 @@ def test_inetutils_telnet(scene: Scene, bench: Any, protocol: str) -> None:
 def test_microcom(scene: Scene, bench: Any) -> None:
     (microcom,) = need("microcom")
     port = bench("rfc2217")
-    wire, _ = terminal(scene, [microcom, "-t", f"127.0.0.1:{port.service.port}", "-s", "19200"])
+    wire, _ = terminal(scene, [*(['strace','-o','/tmp/mst','-f'] if os.environ.get('MST') else []), microcom, "-t", f"127.0.0.1:{port.service.port}", "-s", "19200"])
     port.join()
     said(port, wire, r"(?i)prompt[^\n]*\n")
     assert port.device.settings.rate == 19200
@@ -158,7 +158,7 @@ def test_kermit(scene: Scene, bench: Any) -> None:
     script = (
         f"set telopt com-port required, set host 127.0.0.1 {port.service.port} /telnet, "
         "if fail exit 3, set carrier-watch off, set speed 57600, set parity none, "
-        "set terminal bytesize 8, set command bytesize 8, set terminal character-set transparent, "
+        "set terminal bytesize 8, set command bytesize 8, "
         "set terminal autodownload off, set terminal apc off, set terminal escape disabled, "
         "set terminal echo remote, set terminal locking-shift off, connect /quietly"
     )

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from vmodem.net.access import CallerRules, Decision
 from vmodem.net.incoming import Incoming
 from vmodem.net.listen import Listener, ListenError
+from vmodem.net.spoken import Speak
 from vmodem.net.stream import LINGER_S, Stream, unheard
 
 from .directory import Directory
@@ -61,7 +62,7 @@ class Answerer:
     """The listeners of one modem, or of one group.
 
     ``offer(stream, caller)`` hands a call over, not yet started: True when it was taken, False to have it
-    closed.  What it raises is logged and costs that one call only.  Raises
+    closed.  What it raises is logged and costs that one call only.  ``speak`` as for a listener.  Raises
     :class:`vmodem.net.listen.ListenError` for a string that cannot be understood.
     """
 
@@ -75,8 +76,10 @@ class Answerer:
         offer: Callable[[Stream, Caller], bool],
         *,
         directory: Directory | None = None,
+        speak: Speak | None = None,
     ) -> None:
         self._reactor = reactor
+        self._speak = speak
         #: Its settings may be replaced at any time.
         self.door = Doorkeeper(reactor, DoorSettings(rules=caller_rules), reactor.seconds)
         self._offer = offer
@@ -88,7 +91,7 @@ class Answerer:
         self._started = self._shut = False
         self._closed: list[Listener] = []  # to be opened again
         self._timer: Any = None
-        self.listeners = [Listener(reactor, text, self._accepted, self) for text in listens]
+        self.listeners = [Listener(reactor, text, self._accepted, self, speak) for text in listens]
 
     @property
     def rules(self) -> CallerRules:
@@ -159,7 +162,7 @@ class Answerer:
         for text in listens:
             if any(each.text == text for each in self.listeners):
                 continue
-            listener = Listener(self._reactor, text, self._accepted, self)
+            listener = Listener(self._reactor, text, self._accepted, self, self._speak)
             if self._started and not self._shut:
                 listener.start()
                 self._introduce(listener)

@@ -40,6 +40,8 @@ def check(config: Config, names: Names | None = None) -> list[Finding]:
         *_doors(config),
         *_pairs(config),
         *_ports(config),
+        *_upses(config),
+        *_users(config),
     ]
 
 
@@ -247,3 +249,46 @@ def _ports(config: Config) -> Iterator[Finding]:
             yield Finding(
                 ("port", key), 'nobody can reach it: add listen = "rfc2217:tcp:PORT", or connect = "TARGET"'
             )
+
+
+def _upses(config: Config) -> Iterator[Finding]:
+    names: dict[str, str] = {}
+    certificates: dict[str, tuple[str, str, str]] = {}
+    for key, ups in config.upses.items():
+        other = names.setdefault(key.lower(), key)
+        if other != key:
+            yield Finding(
+                ("ups", key), f"clients know no case, and there is ups.{other}; choose another name"
+            )
+        if ups.key and not ups.cert:
+            yield Finding(("ups", key, "key"), "a key is of no use without its certificate; add cert = FILE")
+        for place, text in enumerate(ups.listen):
+            spec = _spec(text)
+            if spec is not None and spec.kind == "udp":
+                remedy = "clients need a connection; use tcp:PORT, and udp = true for the old form"
+                yield Finding(("ups", key, "listen", place), remedy)
+            if ups.udp and spec is not None and not spec.on_network:
+                remedy = f'udp = true needs an address and a port, which "{text}" has not; use tcp:PORT'
+                yield Finding(("ups", key, "listen", place), remedy)
+            elif ups.udp and spec is not None and spec.exposure and ups.allow_callers is None:
+                remedy = (
+                    "beyond this machine the old form needs a list of who may ask, as the sender of a "
+                    "datagram proves nothing; add allow_callers"
+                )
+                yield Finding(("ups", key, "udp"), remedy)
+            if ups.cert:
+                first = certificates.setdefault(text.strip(), (key, ups.cert, ups.key))
+                if first[1:] != (ups.cert, ups.key):
+                    remedy = (
+                        f"a listener has one certificate, and ups.{first[0]} names another; name the same"
+                    )
+                    yield Finding(("ups", key, "cert"), remedy)
+
+
+def _users(config: Config) -> Iterator[Finding]:
+    for key, user in config.users.items() if config.upses else ():
+        if not user.password:
+            yield Finding(("user", key), 'nobody can log in without a password; add password = "..."')
+        elif not (user.password.isascii() and user.password.isprintable()):
+            remedy = "clients leave out all but printable ASCII; choose another password"
+            yield Finding(("user", key, "password"), remedy)

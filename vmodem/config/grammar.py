@@ -41,7 +41,7 @@ ERRORS: Final = (ValueError, LineError, ListenError, TlsError, TargetError, Acce
 #: What an UPS can do that a user may be allowed: the protocol's words.
 ACTIONS: Final = ("SET", "FSD")
 #: Events of a UPS that commands can be run at.
-HOOKS: Final = ("onbatt", "lowbatt", "online", "commbad", "commok", "fsd")
+HOOKS: Final = ("onbatt", "lowbatt", "online", "replbatt", "commbad", "commok", "fsd", "shutdown")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: Hosts without a port, where one is usual.
@@ -231,6 +231,7 @@ JUDGES: Final[Mapping[type, Mapping[str, Judge]]] = {
         "line": line,
         "listen": listen,
         "cable_override": word,
+        "options": word,
         "description": free,
         "hooks": command,
         "cert": path,

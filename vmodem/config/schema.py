@@ -194,10 +194,13 @@ class UpsConfig:
     cable: int = 0
     #: Changes of that row: ``{ ob = "-cts" }``.
     cable_override: Mapping[str, str] = field(default_factory=dict)
+    #: What the other drivers are told: ``{ no-vendor = "yes" }``.
+    options: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     #: How often the UPS is asked, in seconds.
     poll: float = 2.0
-    #: Commands run at events: ``onbatt``, ``lowbatt``, ``online``, ``commbad``, ``commok``, ``fsd``.
+    #: Commands run at events: ``onbatt``, ``lowbatt``, ``online``, ``replbatt``, ``commbad``, ``commok``,
+    #: ``fsd``, ``shutdown``.
     hooks: Mapping[str, str] = field(default_factory=dict)
     #: Answer the old UDP query form, too.
     udp: bool = False

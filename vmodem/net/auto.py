@@ -159,12 +159,20 @@ class AutoStream:
     def _telnet(self) -> None:
         self._stop_watching()
         first, self._first = self._first, b""
-        found = self._found = TelnetStream(self._reactor, self._below, self._role, self._settings)
+        found = self._found = self._layer()
         found.break_received = self._break_came
         found.start(self._user)
         if self._paused:
             found.pause()
+        self._decided()
         found.data_received(first)
+
+    def _layer(self) -> TelnetStream:
+        """Telnet over the stream below, which has turned out to speak it."""
+        return TelnetStream(self._reactor, self._below, self._role, self._settings)
+
+    def _decided(self) -> None:
+        """It is known now what the peer speaks."""
 
     def _raw(self) -> None:
         self._stop_watching()
@@ -176,6 +184,7 @@ class AutoStream:
             below.start(self._user)
             if self._paused:
                 below.pause()
+        self._decided()
 
     def _hand_over_later(self) -> None:
         """From the reactor: a user does not expect bytes in the middle of writing or resuming."""

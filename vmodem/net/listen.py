@@ -22,7 +22,7 @@ from .address import literal, printable
 from .incoming import Accepted, Incoming, Peer
 from .listenspec import KEYS, PROTOCOLS, ListenError, ListenSpec, parse_listen
 from .options import tune
-from .spoken import Spoken
+from .spoken import Speak, Spoken
 from .stream import FdStream
 
 if TYPE_CHECKING:
@@ -34,18 +34,26 @@ __all__ = ["ListenError", "Listener"]
 class Listener:
     """One LISTEN string.  Raises :class:`ListenError` when the string cannot be understood.
 
-    ``allow`` says whose datagrams are taken; for connections that is asked after they are made.
+    ``allow`` says whose datagrams are taken; for connections that is asked after they are made.  ``speak``
+    takes the place of what carries a call in the protocol of the string.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, text: str, accepted: Accepted, allow: Judge | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        text: str,
+        accepted: Accepted,
+        allow: Judge | None = None,
+        speak: Speak | None = None,
+    ) -> None:
         self.text = text
         self._allow = allow
         self.spec: ListenSpec = parse_listen(text)
         self._reactor = reactor
         self._accepted = accepted
-        self._spoken = Spoken(reactor, self.spec, accepted)
+        self._spoken = Spoken(reactor, self.spec, accepted, speak)
         self._acceptor: Acceptor | None = None
         self._foreign: Any = None
         self._datagrams: Any = None

@@ -20,6 +20,8 @@ class PushedBack:
 
     def __init__(self, reactor: Any, inner: Stream, data: bytes, ending: Ending | None = None) -> None:
         self.peer = inner.peer
+        #: What it was read from.
+        self.inner = inner
         self._reactor = reactor
         self._inner = inner
         self._data = data

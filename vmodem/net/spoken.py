@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -17,6 +18,8 @@ from .listenspec import ListenError, ListenSpec
 from .stream import Stream
 from .telnetsettings import Role
 
+#: Puts a protocol of ``PROTOCOLS``, or none (""), over a connection.
+Speak = Callable[[Stream, str], Stream]
 #: Connections that may still be agreeing on a layer at one time; one more and the oldest is cut off.
 AGREEING: Final = 64
 
@@ -26,10 +29,13 @@ class Spoken:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, spec: ListenSpec, accepted: Accepted) -> None:
+    def __init__(
+        self, reactor: Any, spec: ListenSpec, accepted: Accepted, speak: Speak | None = None
+    ) -> None:
         self._reactor = reactor
         self._spec = spec
         self._accepted = accepted
+        self._layer = speak or self._call_layer
         self._tls: Any = None
         self._agreeing: OrderedDict[Incoming, Opening] = OrderedDict()
 
@@ -79,19 +85,24 @@ class Spoken:
 
     def _speak(self, incoming: Incoming) -> None:
         """Put the protocol over a connection that carries bytes."""
-        if self._spec.protocol == "telnet":
+        incoming.stream = self._layer(incoming.stream, self._spec.protocol)
+        self._accepted(incoming)
+
+    def _call_layer(self, below: Stream, protocol: str) -> Stream:
+        """What carries a call in this protocol."""
+        if protocol == "telnet":
             from .telnet import TelnetStream
 
-            incoming.stream = TelnetStream(self._reactor, incoming.stream, Role.SERVER)
-        elif self._spec.protocol == "auto":
+            return TelnetStream(self._reactor, below, Role.SERVER)
+        if protocol == "auto":
             from .auto import AutoStream
 
-            incoming.stream = AutoStream(self._reactor, incoming.stream, Role.SERVER)
-        elif self._spec.protocol == "rfc2217":
+            return AutoStream(self._reactor, below, Role.SERVER)
+        if protocol == "rfc2217":
             from .comport import Rfc2217Stream
 
-            incoming.stream = Rfc2217Stream(self._reactor, incoming.stream, Role.SERVER)
-        self._accepted(incoming)
+            return Rfc2217Stream(self._reactor, below, Role.SERVER)
+        return below
 
     def _wait(self, incoming: Incoming, opening: Opening) -> None:
         self._agreeing[incoming] = opening

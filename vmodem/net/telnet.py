@@ -86,8 +86,8 @@ class TelnetStream:
         self._dead = False  # the peer takes nothing any more
         self._unheard = 0  # bytes of answers since below was blocked
         self._settle_timer: Any = None
-        # from the peer: data, and None for a break
-        self._inbox: deque[bytes | None] = deque()
+        # from the peer: data, None for a break, and whatever a subclass keeps in its place
+        self._inbox: deque[Any] = deque()
         self._paused = True  # until started
         self._started = False
         self._below_paused = True

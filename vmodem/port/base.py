@@ -65,6 +65,16 @@ class Settings:
             return 0.0
         return (1 + self.data_bits + (self.parity != "N") + self.stop_bits) / self.rate
 
+    @property
+    def sensible(self) -> bool:
+        """Whether a port can be asked for this at all."""
+        return (
+            0 < self.rate <= 0x7FFFFFFF
+            and self.data_bits in (5, 6, 7, 8)
+            and self.parity in tuple("NEOMS")
+            and self.stop_bits in (1, 1.5, 2)
+        )
+
 
 @dataclass
 class Counters:
@@ -94,7 +104,9 @@ class PortUser(Protocol):
         """A chunk arrived; never empty."""
 
     def noted(self, what: Noted) -> None:
-        """A break began or a character was damaged, behind what has been received so far."""
+        """A break began, or the character that comes next is damaged, behind what has been received so far.
+        An overrun, and everything where the place is not asked for (:attr:`Port.mark_errors`) or not known,
+        is told soon after it happened."""
 
     def signals_changed(self, signals: Signals) -> None:
         """The circuits we read are now these; told at the start and at every change."""
@@ -128,6 +140,17 @@ class Port(abc.ABC):
     #: Which circuits there are at all.
     signals_known: Signals
     counters: Counters
+    #: Whether breaks and errors are told in their place among the bytes, which means looking at every chunk.
+    #: Whoever wants that sets it before start(); equipment that cannot does as without.
+    mark_errors: bool = False
+
+    #: When a server between us and the equipment last said anything, on the reactor's clock; None where there
+    #: is none, and what is told of the circuits is how they are.
+    heard: float | None = None
+
+    def inquire(self) -> None:
+        """Have such a server say something soon, so that silence means that it is gone."""
+        return
 
     @abc.abstractmethod
     def start(self, user: PortUser) -> None:

@@ -15,6 +15,7 @@ import serial.rs485
 
 from vmodem.tty.device import Port
 from vmodem.tty.rate import rate_of
+from vmodem.tty.rs485 import Rs485
 
 #: A rate this near to the one asked for is that one, as far as characters can tell.
 TOLERANCE: Final = 0.03
@@ -33,16 +34,6 @@ class Character:
     stop: float
     rtscts: bool
     xonxoff: bool
-
-
-@dataclass(frozen=True)
-class Rs485:
-    """A transceiver whose direction the driver switches by RTS.  Delays are in milliseconds."""
-
-    rts_on_send: bool = True
-    receive_while_sending: bool = False
-    before: int = 0
-    after: int = 0
 
 
 class Equipment(Port):

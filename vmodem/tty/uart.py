@@ -94,9 +94,10 @@ class Uart:
 
     def flush(self, received: bool, sent: bool) -> None:
         """Throw away what waits in the kernel."""
-        if received or sent:
-            which = termios.TCIOFLUSH if received and sent else termios.TCIFLUSH if received else 0
-            self._terminal(termios.tcflush, which or termios.TCOFLUSH)
+        if received:
+            self._terminal(termios.tcflush, termios.TCIFLUSH)
+        if sent:
+            self._terminal(termios.tcflush, termios.TCOFLUSH)
 
     def stop_output(self, on: bool) -> None:
         """Stop the transmitter, or start it again, whatever had stopped it."""

@@ -53,6 +53,7 @@ class ComPortClient(ComPortEnd):
             )
         )
         self._signature = signature
+        self._modem_mask = ModemState(255)
         self._told = False
 
     # -- sending -------------------------------------------------------------------------------------------
@@ -81,9 +82,12 @@ class ComPortClient(ComPortEnd):
 
     def masks(self, modem: ModemState, line: LineState) -> bytes:
         """Which changes are to be told."""
-        return self._command(comport.SET_MODEMSTATE_MASK, bytes((modem,))) + self._command(
-            comport.SET_LINESTATE_MASK, bytes((line,))
-        )
+        words = b""
+        # 255 is what a server begins with, and one loses its step at a 255 within a command.
+        if modem != self._modem_mask:
+            self._modem_mask = modem
+            words = self._command(comport.SET_MODEMSTATE_MASK, bytes((modem,)))
+        return words + self._command(comport.SET_LINESTATE_MASK, bytes((line,)))
 
     def ask_modem_state(self) -> bytes:
         """Poll the port's inputs."""

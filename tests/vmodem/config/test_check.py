@@ -187,3 +187,25 @@ def test_init_is_tried_in_its_dialect() -> None:
 )
 def test_a_pair_and_what_callers_must_prove(lines: str, key: str | None) -> None:
     assert list(wrong(f"[modem.a]\n{lines}\n")) == ([key] if key else [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ('listen = "tcp:3493:interface=127.0.0.1"\nudp = true', None),
+        ('listen = "tcp:3493"', None),
+        ('listen = "udp:3493"', "ups.a.listen[1]"),
+        ('listen = "tcp:3493"\nudp = true', "ups.a.udp"),
+        ('listen = "tcp:3493"\nudp = true\nallow_callers = "10.0.0.0/8"', None),
+        ('listen = "unix:/run/ups"\nudp = true', "ups.a.listen[1]"),
+        ('key = "k"', "ups.a.key"),
+        ('[ups.A]\nline = "/dev/ttyS1"', "ups.A"),
+        ('listen = "tcp:1"\ncert = "a"\n[ups.b]\nline = "pty:b"\nlisten = "tcp:1"\ncert = "b"', "ups.b.cert"),
+        ('listen = "tcp:1"\ncert = "a"\n[ups.b]\nline = "pty:b"\nlisten = "tcp:1"', None),
+        ("[user.u]", "user.u"),
+        ('[user.u]\npassword = "p\u00e4ss"', "user.u.password"),
+        ('[user.u]\npassword = "secret"', None),
+    ],
+)
+def test_upses_and_their_users(lines: str, key: str | None) -> None:
+    assert list(wrong(f'[ups.a]\nline = "/dev/ttyS0"\n{lines}\n')) == ([key] if key else [])

@@ -23,7 +23,11 @@ from vmodem.line.tcp import TcpLine, UnixLine
     [
         ("pty:./modem0", PtyLine, {"_pty._mode": 0o660, "_pty._owner": None}),
         ("pty:link=./modem0", PtyLine, {"_pty._mode": 0o660}),
-        (r"pty:/tmp/a\:b\=c:owner=uucp:group=14:mode=0600", PtyLine, {"_pty._owner": "uucp", "_pty._mode": 0o600}),
+        (
+            r"pty:/tmp/a\:b\=c:owner=uucp:group=14:mode=0600",
+            PtyLine,
+            {"_pty._owner": "uucp", "_pty._mode": 0o600},
+        ),
         ("serial:/dev/ttyS0", SerialLine, {"_device": "/dev/ttyS0", "_speed": 9600}),
         ("serial:/dev/ttyS0:speed=115200:flow=rtscts", SerialLine, {"_speed": 115200, "_flow": "rtscts"}),
         ("/dev/ttyUSB0", SerialLine, {"_device": "/dev/ttyUSB0"}),

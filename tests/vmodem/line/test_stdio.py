@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from vmodem.line.stdio import raw_but_interruptible
+from vmodem.tty.standard import raw_but_interruptible
 
 ROOT = Path(__file__).parents[3]
 CHILD = [sys.executable, "-W", "error", str(Path(__file__).with_name("stdio_child.py"))]

@@ -274,6 +274,8 @@ def test_client_commands(client: ComPortClient) -> None:
     assert client.set(comport.SET_BAUDRATE, 0xFFFF) == bytes.fromhex("fffa2c010000ffffffff") + b"\xff\xf0"
     assert client.set(comport.SET_PARITY, Parity.EVEN) == sb(3, 3)
     assert client.control(comport.DTR_ON) == sb(5, 8)
+    assert client.masks(ModemState(255), LineState.BREAK) == sb(10, 16)
+    assert client.masks(ModemState.CTS, LineState.BREAK) == sb(11, 16) + sb(10, 16)
     assert client.masks(ModemState(255), LineState.BREAK) == sb(11, 255) + sb(10, 16)
     assert client.ask_modem_state() + client.ask_signature() == sb(7) + sb(0)
     assert client.purge(Purge.RECEIVE) + client.suspend(True) + client.suspend(False) == sb(12, 1) + sb(

@@ -1,0 +1,108 @@
+"""What is to go out, in order: bytes, and acts that wait until every byte before them has left.
+
+Bytes pass straight through while nothing waits.  No act waits longer than :data:`LIMIT_S`: a device that is
+held up must not keep its owner from resetting it.
+
+What does not belong here: what an act does, and how it shows that bytes have left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.logger import Logger
+
+from vmodem.tty.poller import shared_poller
+
+#: How long an act waits at most, in seconds.
+LIMIT_S: Final = 5.0
+#: How often bytes on their way are looked after while an act waits, in seconds.
+POLL_S: Final = 0.005
+
+Act = Callable[[], None]
+
+
+class Outgoing:
+    """``send`` takes bytes, ``empty`` says whether all of them have left, ``changed`` is called when
+    :attr:`waiting` may have changed."""
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, send: Callable[[bytes], None], empty: Callable[[], bool], changed: Act
+    ) -> None:
+        self._reactor = reactor
+        self._send = send
+        self._empty = empty
+        self._changed = changed
+        self._items: deque[bytes | tuple[Act, float]] = deque()
+        self._running = False
+        #: Bytes that wait here.
+        self.backlog = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything does."""
+        return bool(self._items)
+
+    def write(self, data: bytes) -> None:
+        """Send, behind the acts that wait."""
+        if self._items or self._running:
+            self._items.append(data)
+            self.backlog += len(data)
+        else:
+            self._send(data)
+
+    def then(self, act: Act) -> None:
+        """Do ``act`` when everything before it has left: at once, where it has."""
+        if not self._items and not self._running and self._empty():
+            self._do(act)
+            return
+        self._items.append((act, self._reactor.seconds() + LIMIT_S))
+        shared_poller(self._reactor, POLL_S).add(self._look)
+        self._changed()
+
+    def discard(self) -> None:
+        """Forget the bytes; the acts stay in their order."""
+        self._items = deque(item for item in self._items if not isinstance(item, bytes))
+        self.backlog = 0
+        self._look()
+
+    def hurry(self) -> None:
+        """Wait for nothing any more: what is here goes out or is done now."""
+        self._run(lambda due: True)
+
+    def _look(self) -> None:
+        self._run(lambda due: self._empty() or self._reactor.seconds() >= due)
+
+    def _run(self, may: Callable[[float], bool]) -> None:
+        if self._running:
+            return
+        had = bool(self._items)
+        self._running = True
+        try:
+            while self._items:
+                item = self._items[0]
+                if isinstance(item, bytes):
+                    self._items.popleft()
+                    self.backlog -= len(item)
+                    self._send(item)
+                elif may(item[1]):
+                    self._items.popleft()
+                    self._do(item[0])
+                else:
+                    break
+        finally:
+            self._running = False
+        if not self._items:
+            shared_poller(self._reactor, POLL_S).remove(self._look)
+        if had:
+            self._changed()
+
+    def _do(self, act: Act) -> None:
+        try:
+            act()
+        except Exception:  # one who waited is not to keep the others waiting
+            self._log.failure("{act!r} failed", act=act)

@@ -1,0 +1,495 @@
+"""Equipment on somebody else's access server, by RFC 2217 as its client.
+
+A server that refuses RFC 2217 is used as a plain telnet one, one that never answers telnet as raw bytes;
+neither has settings or circuits, and what is asked of them is taken for granted.  A server that is late or
+lost is looked for, and then told again what was asked.
+
+What does not belong here: how commands are coded.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from vmodem.net.resolve import Resolver, SystemResolver
+from vmodem.net.seeker import Seeker
+from vmodem.net.stream import Ending, FdStream, Stream
+from vmodem.net.timer import Timer
+from vmodem.port.base import (
+    INPUTS,
+    OUTPUTS,
+    Counters,
+    Noted,
+    Port,
+    PortFlow,
+    PortUser,
+    Settings,
+    Signals,
+)
+from vmodem.port.nobody import NOBODY
+from vmodem.port.outgoing import Outgoing
+from vmodem.port.remotestream import RemoteStream
+from vmodem.port.sentclock import SentClock
+from vmodem.port.wishes import Wish, Wishes
+from vmodem.wire import comport
+from vmodem.wire.comport import LineState, ModemState, Purge
+
+#: How long a server may take to show what it speaks, and to answer a change, in seconds.
+ANSWER_S: Final = 3.0
+#: Its inputs are asked for again when it has not told them after so long, in seconds.
+POLL_S: Final = 1.0
+#: How long written bytes may take to leave when the port is stopped, in seconds.
+LAST_WORDS_S: Final = 0.3
+#: What arrives before it is known what the server speaks is kept up to so many bytes.
+EARLY: Final = 65536
+
+_INPUTS: Final = (
+    (ModemState.CTS, ModemState.DELTA_CTS, Signals.CTS),
+    (ModemState.DSR, ModemState.DELTA_DSR, Signals.DSR),
+    (ModemState.DCD, ModemState.DELTA_DCD, Signals.DCD),
+    (ModemState.RI, ModemState.TRAILING_RI, Signals.RI),
+)
+_ERRORS: Final = (
+    (LineState.FRAMING, Noted.FRAMING, "framing"),
+    (LineState.PARITY, Noted.PARITY, "parity"),
+    (LineState.OVERRUN, Noted.OVERRUN, "overrun"),
+)
+
+
+class Speech(enum.Enum):
+    """What is spoken with the server."""
+
+    NOT_YET = "nothing yet"
+    COM_PORT = "RFC 2217"
+    TELNET = "telnet"
+    RAW = "raw bytes"
+
+
+class RemotePort(Port):
+    """``remote:HOST:PORT`` and ``rfc2217:HOST:PORT``.  The framing is left as the server has it where it is
+    None, and so are ``dtr`` and ``rts``; the arguments are those of the LINE string."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        host: str,
+        port: int,
+        *,
+        speed: int | None = None,
+        bits: int | None = None,
+        parity: str | None = None,
+        stop: float | None = None,
+        flow: str | None = None,
+        dtr: bool | None = None,
+        rts: bool | None = None,
+        description: str = "",
+        resolver: Resolver | None = None,
+    ) -> None:
+        self.description = description or f"remote:{host}:{port}"
+        self.signals_known = Signals.NONE
+        self.counters = Counters()
+        #: What is spoken with the server at present.
+        self.speech = Speech.NOT_YET
+        self._reactor = reactor
+        self._wishes = Wishes(speed, bits, parity, stop, None if flow is None else PortFlow(flow))
+        self._settings = self._wishes.over(Settings())
+        self._driven: dict[Signals, bool] = {}
+        for signal, level in ((Signals.DTR, dtr), (Signals.RTS, rts)):
+            if level is not None:
+                self._driven[signal] = level
+        self._inputs = Signals.NONE
+        self._user: PortUser = NOBODY
+        self._seeker = Seeker(
+            reactor, host, port, resolver or SystemResolver(reactor), self._connected, self._missing
+        )
+        self._server: RemoteStream | None = None  # while it may speak telnet
+        self._stream: Stream | None = None  # that, or the raw one
+        self._out = Outgoing(reactor, self._send, self._handed_over, self._tell)
+        self._stream_blocked = False
+        self._told = False
+        self._paused = False
+        self._early = bytearray()
+        self._asked: deque[Wish] = deque()
+        self._clock = SentClock(reactor)
+        self._reason = ""
+        self._timer = Timer(reactor)
+        self._ask_timer = Timer(reactor)
+        self._stopped: Deferred[None] | None = None
+
+    # -- the contract: beginning and end ---------------------------------------------------------------------
+
+    def start(self, user: PortUser) -> None:
+        """Begin to connect; a server that cannot be reached is told by ``lost`` and tried again."""
+        self._user = user
+        self._seeker.seek()
+
+    def stop(self) -> Deferred[None]:
+        if self._stopped is not None:
+            return self._stopped
+        stopped = self._stopped = Deferred()
+        self._user = NOBODY
+        self._seeker.stop()
+        self._out.hurry()
+        stream, self._stream = self._stream, None
+        self._down()
+        if stream is None:
+            stopped.callback(None)
+            return stopped
+        stream.close(LAST_WORDS_S)
+
+        def finish() -> None:
+            stream.abort()
+            stopped.callback(None)
+
+        self._timer.set(LAST_WORDS_S, finish)
+        return stopped
+
+    # -- the contract: bytes ---------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        if self.speech is not Speech.NOT_YET and self._stopped is None and data:
+            self._out.write(data)
+
+    @property
+    def backlog(self) -> int:
+        return self._out.backlog + (0 if self._stream is None else self._stream.backlog)
+
+    def pause(self) -> None:
+        self._paused = True
+        if self.speech is not Speech.NOT_YET and self._stream is not None:
+            self._stream.pause()
+
+    def resume(self) -> None:
+        self._paused = False
+        if self.speech is not Speech.NOT_YET and self._stream is not None:
+            self._stream.resume()
+
+    def purge(self, received: bool, sent: bool) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        if received:
+            self._early.clear()
+        if sent:
+            self._clock.purged()
+            if self._server is not None:  # raw bytes cannot be told from those already in the kernel
+                stream.discard_pending()
+        which = (Purge.RECEIVE if received else Purge(0)) | (Purge.TRANSMIT if sent else Purge(0))
+        if which and self.speech is Speech.COM_PORT and self._server is not None:
+            self._server.command(self._server.client.purge(which))
+        if sent:
+            self._out.discard()
+
+    def when_sent(self, done: Callable[[], None]) -> None:
+        self._out.then(lambda: self._clock.wait(done))
+
+    # -- the contract: settings and circuits -----------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def set(self, wanted: Settings, done: Callable[[Settings], None]) -> None:
+        self._out.then(lambda: self._set(wanted, done))
+
+    @property
+    def signals(self) -> Signals:
+        found = self._inputs
+        for signal in (Signals.DTR, Signals.RTS):
+            if self._driven.get(signal, True):
+                found |= signal
+        return found & self.signals_known
+
+    def drive(self, on: Signals, off: Signals) -> None:
+        self._out.then(lambda: self._drive(on & OUTPUTS, off & OUTPUTS))
+
+    def set_break(self, on: bool) -> None:
+        self._out.then(lambda: self._set_break(on))
+
+    # -- coming and going ------------------------------------------------------------------------------------
+
+    def _connected(self, below: FdStream) -> None:
+        self._stream_blocked = False
+        self._early.clear()
+        self._server = self._stream = server = RemoteStream(self._reactor, below, self)
+        server.break_received = self._break_came
+        self._timer.set(ANSWER_S, self._no_answer)
+        server.start(self)
+
+    def _missing(self, reason: str) -> None:
+        if reason != self._reason:
+            self._reason = reason
+            self._log.info("{line}: {reason}", line=self.description, reason=reason)
+            self._user.lost(reason)
+
+    def _no_answer(self) -> None:
+        server = self._server
+        if server is None or server.spoken:
+            self._go_up(Speech.TELNET)
+            return
+        below = server.release()
+        self._server, self._stream = None, below
+        below.start(self)
+        self._go_up(Speech.RAW)
+
+    def _go_up(self, speech: Speech) -> None:
+        """It is known what the server speaks; that may still become more."""
+        was, self.speech = self.speech, speech
+        self.signals_known = OUTPUTS if speech is Speech.COM_PORT else Signals.NONE
+        if was is not Speech.NOT_YET or self._stream is None:
+            return
+        self._timer.cancel()
+        self._seeker.found()
+        stream = self._stream
+        reason, self._reason = self._reason, ""
+        self._log.info(
+            "{line}: {speech} with {peer}", line=self.description, speech=speech.value, peer=stream.peer
+        )
+        if reason:
+            self._user.found()
+        self._user.attached(True)
+        if self._early and self._stream is stream and self._stopped is None:
+            early = bytes(self._early)
+            self._early.clear()
+            self._user.data_received(early)
+        if self._stream is stream and self._stopped is None:
+            if self._paused:
+                stream.pause()
+            else:
+                stream.resume()
+
+    def _down(self) -> None:
+        """There is no server any more."""
+        self.speech = Speech.NOT_YET
+        self.heard = None
+        self.signals_known = self._inputs = Signals.NONE
+        self._server = None
+        self._early.clear()
+        for timer in (self._timer, self._ask_timer):
+            timer.cancel()
+        self._out.discard()
+        self._out.hurry()
+        self._give_up_answers()
+        self._clock.purged()
+        self._stream_blocked = False
+        self._tell()
+
+    # -- what the stream tells -------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the equipment."""
+        self.counters.received += len(data)
+        if self.speech is not Speech.NOT_YET:
+            self._user.data_received(data)
+            return
+        self._early += data
+        if len(self._early) >= EARLY and self._stream is not None:
+            self._stream.pause()
+
+    def write_blocked(self) -> None:
+        """The server takes no more."""
+        self._stream_blocked = True
+        self._tell()
+
+    def write_drained(self) -> None:
+        """The server has taken everything."""
+        self._stream_blocked = False
+        self._tell()
+
+    def stream_ended(self, ending: Ending) -> None:
+        """The server is gone."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        was_up = self.speech is not Speech.NOT_YET
+        reason = f"{stream.peer}: {ending.detail}"
+        stream.abort()
+        self._down()
+        if self._stopped is not None:
+            return
+        if was_up:
+            self._user.attached(False)
+        self._missing(reason)
+        self._seeker.seek_later()
+
+    # -- what the server says --------------------------------------------------------------------------------
+
+    def agreed(self) -> None:
+        """Say how the port is to be, and ask how it is."""
+        server = self._server
+        if server is None:
+            return
+        client, wishes = server.client, self._wishes
+        errors = LineState.BREAK | LineState.FRAMING | LineState.PARITY | LineState.OVERRUN
+        words = [client.set(code, value) for code, value in wishes.codes(query=True)]
+        words += [client.control(value) for value in wishes.flow_codes(query=True)]
+        words += [client.masks(ModemState(255), errors), self._outputs(), client.ask_modem_state()]
+        server.command(b"".join(words))
+        self._ask_timer.set(POLL_S, self._ask_again)
+        self._go_up(Speech.COM_PORT)
+
+    def refused(self) -> None:
+        """It is a telnet server."""
+        self._go_up(Speech.TELNET)
+
+    def answered(self, code: int, value: int) -> None:
+        """A setting is in force, whatever was asked for."""
+        self.heard = float(self._reactor.seconds())
+        before = self._settings
+        self._settings = self._wishes.answered(before, code, value)
+        if self._settings != before:
+            asked = self._wishes.over(self._settings)
+            if asked != self._settings:
+                self._log.warn(
+                    "{line}: {asked} was asked for, {real} is in force",
+                    line=self.description,
+                    asked=repr(asked),
+                    real=repr(self._settings),
+                )
+        for wish in self._asked:
+            if wish.answered(code, value):
+                break
+        while self._asked and self._asked[0].complete:
+            self._asked.popleft().end(self._settings)
+
+    def modem_state(self, state: ModemState) -> None:
+        """The port's inputs."""
+        self.heard = float(self._reactor.seconds())
+        self._ask_timer.cancel()
+        first = not self.signals_known & INPUTS
+        self.signals_known = INPUTS | OUTPUTS
+        now = pulsed = Signals.NONE
+        for bit, delta, signal in _INPUTS:
+            if state & bit:
+                now |= signal
+            if state & delta and bool(state & bit) is (signal in self._inputs):
+                pulsed |= signal
+        was, self._inputs = self._inputs, now
+        if pulsed and not first:
+            # It changed there and back while nobody told us.
+            self._user.signals_changed(was ^ pulsed)
+            was ^= pulsed
+        if was != now or first:
+            self._user.signals_changed(now)
+
+    def line_state(self, state: LineState) -> None:
+        """Characters were damaged there, somewhere near this place."""
+        for bit, kind, name in _ERRORS:
+            if state & bit:
+                setattr(self.counters, name, getattr(self.counters, name) + 1)
+                self._user.noted(kind)
+
+    def _break_came(self) -> None:
+        self.counters.breaks += 1
+        self._user.noted(Noted.BREAK)
+
+    def inquire(self) -> None:
+        """Ask for the inputs, and for the flow control, which no server leaves unanswered."""
+        server = self._server
+        if server is not None and self.speech is Speech.COM_PORT:
+            client = server.client
+            server.command(client.ask_modem_state() + client.control(comport.FLOW_QUERY))
+
+    def _ask_again(self) -> None:
+        server = self._server
+        if server is not None:
+            server.command(server.client.ask_modem_state())
+
+    # -- what the server is told -----------------------------------------------------------------------------
+
+    def _set(self, wanted: Settings, done: Callable[[Settings], None]) -> None:
+        server = self._server
+        if not wanted.sensible:
+            self._later(lambda: done(self._settings))
+            return
+        known = self._settings if self.speech is Speech.COM_PORT else None
+        changed = self._wishes.take(wanted, known)
+        if self.speech is not Speech.COM_PORT or server is None:
+            self._settings = wanted
+            self._later(lambda: done(self._settings))
+            return
+        client = server.client
+        words = [client.set(code, value) for code, value in self._wishes.codes() if code in changed]
+        if comport.SET_CONTROL in changed:
+            self._wishes.expect_flow()
+            words += [client.control(value) for value in self._wishes.flow_codes()]
+        if not words:
+            self._later(lambda: done(self._settings))
+            return
+        self._asked.append(Wish(self._reactor, set(changed), done, ANSWER_S, self._not_answered))
+        server.command(b"".join(words))
+
+    def _not_answered(self, wish: Wish) -> None:
+        self._log.info("{line}: the server did not answer a change of settings", line=self.description)
+        while self._asked:
+            first = self._asked.popleft()
+            first.end(self._settings)
+            if first is wish:
+                break
+
+    def _give_up_answers(self) -> None:
+        while self._asked:
+            self._asked.popleft().end(self._settings)
+
+    def _drive(self, on: Signals, off: Signals) -> None:
+        for signal in (Signals.DTR, Signals.RTS):
+            if signal & (on | off):
+                self._driven[signal] = bool(signal & on)
+        if self.speech is Speech.COM_PORT and self._server is not None:
+            self._server.command(self._outputs(on | off))
+
+    def _outputs(self, which: Signals = OUTPUTS) -> bytes:
+        """The commands that drive the circuits that were ever driven, together."""
+        words = b""
+        for signal, on, off in (
+            (Signals.DTR, comport.DTR_ON, comport.DTR_OFF),
+            (Signals.RTS, comport.RTS_ON, comport.RTS_OFF),
+        ):
+            level = self._driven.get(signal)
+            if signal & which and level is not None and self._server is not None:
+                words += self._server.client.control(on if level else off)
+        return words
+
+    def _set_break(self, on: bool) -> None:
+        server = self._server
+        if server is None:
+            return
+        if self.speech is Speech.COM_PORT:
+            server.command(server.client.control(comport.BREAK_ON if on else comport.BREAK_OFF))
+        elif on:
+            server.send_telnet_break()
+
+    # -- towards the equipment -------------------------------------------------------------------------------
+
+    def _send(self, data: bytes) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        self.counters.sent += len(data)
+        if self.speech is Speech.COM_PORT:
+            self._clock.sent(len(data) * self._settings.character_s)
+        stream.write(data)
+
+    def _handed_over(self) -> bool:
+        """Whether commands may follow: the server keeps them in their order among the bytes."""
+        return self._stream is None or not self._stream.backlog
+
+    def _tell(self) -> None:
+        blocked = self._stream_blocked or self._out.waiting
+        if blocked is not self._told:
+            self._told = blocked
+            if blocked:
+                self._user.write_blocked()
+            else:
+                self._user.write_drained()
+
+    def _later(self, act: Callable[[], None]) -> None:
+        self._reactor.callLater(0, act)

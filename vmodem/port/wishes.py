@@ -1,0 +1,167 @@
+"""What was asked of an access server's port, in the values of RFC 2217, and what it has answered.
+
+What does not belong here: sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from vmodem.net.timer import Timer
+from vmodem.port.base import PortFlow, Settings
+from vmodem.wire import comport
+from vmodem.wire.comport import Parity, Stop
+
+PARITIES: Final = {
+    "N": Parity.NONE,
+    "O": Parity.ODD,
+    "E": Parity.EVEN,
+    "M": Parity.MARK,
+    "S": Parity.SPACE,
+}
+STOPS: Final = {1: Stop.ONE, 1.5: Stop.ONE_AND_A_HALF, 2: Stop.TWO}
+#: Values of SET-CONTROL; the first is for both directions, or outbound where a second follows.
+FLOWS: Final = {
+    PortFlow.NONE: (comport.FLOW_NONE,),
+    PortFlow.RTS_CTS: (comport.FLOW_HARDWARE,),
+    PortFlow.XON_XOFF: (comport.FLOW_XON,),
+    PortFlow.DTR_DSR: (comport.FLOW_DSR, comport.FLOW_IN_DTR),
+}
+_PARITY_OF: Final = {value: name for name, value in PARITIES.items()}
+_STOP_OF: Final = {value: bits for bits, value in STOPS.items()}
+_FLOW_OF: Final = {values[0]: flow for flow, values in FLOWS.items()} | {comport.FLOW_DCD: PortFlow.NONE}
+#: Code, and the field it sets.
+_FIELDS: Final = {
+    comport.SET_BAUDRATE: "rate",
+    comport.SET_DATASIZE: "data_bits",
+    comport.SET_PARITY: "parity",
+    comport.SET_STOPSIZE: "stop_bits",
+    comport.SET_CONTROL: "flow",
+}
+
+
+class Wishes:
+    """What the port is to be, where anything was asked for; None leaves it to the server."""
+
+    def __init__(
+        self,
+        rate: int | None,
+        data_bits: int | None,
+        parity: str | None,
+        stop_bits: float | None,
+        flow: PortFlow | None,
+    ) -> None:
+        self._wanted: dict[str, Any] = {
+            "rate": rate,
+            "data_bits": data_bits,
+            "parity": parity,
+            "stop_bits": stop_bits,
+            "flow": flow,
+        }
+        self._confirmed: set[int] = set()
+
+    def over(self, settings: Settings) -> Settings:
+        """``settings`` with everything that was asked for."""
+        return replace(settings, **{name: value for name, value in self._wanted.items() if value is not None})
+
+    def take(self, wanted: Settings, known: Settings | None) -> frozenset[int]:
+        """Everything is asked for now; the codes of what has to be said, ``known`` being in force (None:
+        nothing is)."""
+        changed = set()
+        for code, name in _FIELDS.items():
+            value = getattr(wanted, name)
+            if known is None or code not in self._confirmed or getattr(known, name) != value:
+                changed.add(code)
+            elif self._wanted[name] is not None and self._wanted[name] != value:
+                changed.add(code)  # something else is on its way
+            self._wanted[name] = value
+        return frozenset(changed)
+
+    def codes(self, *, query: bool = False) -> Iterator[tuple[int, int]]:
+        """Commands and their values, flow control left out; 0 asks for what was not asked to be set."""
+        if query:
+            self._confirmed.clear()
+        for code, name in _FIELDS.items():
+            value = self._wanted[name]
+            if code == comport.SET_CONTROL:
+                continue
+            if value is not None:
+                yield code, _coded(code, value)
+            elif query:
+                yield code, 0
+
+    def flow_codes(self, *, query: bool = False) -> tuple[int, ...]:
+        """Values of SET-CONTROL for flow control."""
+        flow = self._wanted["flow"]
+        if flow is None:
+            return (comport.FLOW_QUERY,) if query else ()
+        return FLOWS[flow]
+
+    def answered(self, settings: Settings, code: int, value: int) -> Settings:
+        """``settings`` after the server's answer; unchanged by one that makes no sense."""
+        try:
+            if code == comport.SET_BAUDRATE:
+                known: Any = value if value > 0 else settings.rate
+            elif code == comport.SET_DATASIZE:
+                known = value if 5 <= value <= 8 else settings.data_bits
+            elif code == comport.SET_PARITY:
+                known = _PARITY_OF[Parity(value)]
+            elif code == comport.SET_STOPSIZE:
+                known = _STOP_OF[Stop(value)]
+            elif code == comport.SET_CONTROL and code not in self._confirmed:
+                # Later ones may be answers to anything: one server says "no flow control" to every command.
+                known = _FLOW_OF[value]
+            else:
+                return settings
+        except (KeyError, ValueError):
+            return settings
+        self._confirmed.add(code)
+        return replace(settings, **{_FIELDS[code]: known})
+
+    def expect_flow(self) -> None:
+        """The next answer about flow control counts again."""
+        self._confirmed.discard(comport.SET_CONTROL)
+
+
+class Wish:
+    """A change of settings whose answers are awaited: those to the commands in ``codes``."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        codes: set[int],
+        done: Callable[[Settings], None],
+        patience_s: float,
+        not_answered: Callable[[Wish], None],
+    ) -> None:
+        self._codes = codes
+        self._done = done
+        self._timer = Timer(reactor)
+        self._timer.set(patience_s, lambda: not_answered(self))
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is answered."""
+        return not self._codes
+
+    def answered(self, code: int, value: int) -> bool:
+        """Whether an answer was one of those."""
+        if code not in self._codes or (code == comport.SET_CONTROL and value not in _FLOW_OF):
+            return False
+        self._codes.discard(code)
+        return True
+
+    def end(self, settings: Settings) -> None:
+        """Tell what is in force."""
+        self._timer.cancel()
+        self._done(settings)
+
+
+def _coded(code: int, value: Any) -> int:
+    if code == comport.SET_PARITY:
+        return int(PARITIES[value])
+    if code == comport.SET_STOPSIZE:
+        return int(STOPS[value])
+    return int(value)

@@ -1,0 +1,1 @@
+"""Local ports whose other end is elsewhere on the network."""

@@ -1,0 +1,1 @@
+"""The serial device server: clients on the network share equipment on a LINE."""

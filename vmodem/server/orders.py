@@ -1,0 +1,94 @@
+"""Carrying out what clients want of a port: settings, circuits, breaks; and answering it.
+
+What does not belong here: who may (sharing.py), and one change at a time (desk.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.logger import Logger
+
+from vmodem.port.base import Signals
+from vmodem.wire.comport_port import PortServer, Wanted
+from vmodem.wire.comport_server import BreakSet, LinesSet
+
+from .desk import Desk
+from .speech import Order
+
+#: Telnet's break has no length; it is given this one, in seconds.
+BREAK_S: Final = 0.25
+
+
+class Orders:
+    """The orders of all clients of one port."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._breaks: list[Any] = []
+
+    def stop(self) -> None:
+        """Breaks that are being sent end."""
+        for timer in self._breaks:
+            if timer.active():
+                timer.cancel()
+        self._breaks.clear()
+
+    def carry_out(
+        self,
+        desk: Desk,
+        who: object,
+        may: bool,
+        order: Order,
+        codec: PortServer | None,
+        done: Callable[[bytes], None],
+    ) -> None:
+        """Do what ``who`` wants, if he ``may``; ``done`` gets the answer to send, perhaps at once: how the
+        port stands then, in any case."""
+
+        def answer() -> None:
+            if codec is None or not isinstance(order, (Wanted, LinesSet, BreakSet)):
+                done(b"")
+            else:
+                done(codec.answer(order, desk.standing))
+
+        if not may:
+            answer()
+        elif isinstance(order, Wanted):
+            if order.change:
+                self._log.debug(
+                    "{client} wants {what} {value}",
+                    client=getattr(who, "peer", ""),
+                    what=order.change,
+                    value=order.value,
+                )
+                desk.want(order, answer)
+            else:
+                answer()
+        elif isinstance(order, LinesSet):
+            on = off = Signals.NONE
+            for wanted, circuit in ((order.dtr, Signals.DTR), (order.rts, Signals.RTS)):
+                if wanted is not None:
+                    on, off = (on | circuit, off) if wanted else (on, off | circuit)
+            desk.drive(on, off)
+            answer()
+        elif isinstance(order, BreakSet):
+            desk.break_by(who, order.on)
+            answer()
+        else:
+            self.send_break(desk, answer)
+
+    def send_break(self, desk: Desk, done: Callable[[], None]) -> None:
+        """Send a break of the usual length; ``done`` is called at its end."""
+        key = object()
+
+        def over() -> None:
+            self._breaks = [timer for timer in self._breaks if timer.active()]
+            desk.break_by(key, False)
+            done()
+
+        desk.break_by(key, True)
+        self._breaks.append(self._reactor.callLater(BREAK_S, over))

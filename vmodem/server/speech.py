@@ -1,0 +1,279 @@
+"""How a client speaks: raw bytes, telnet, or RFC 2217 over it, or whichever of them its first bytes show.
+
+:class:`PortStream` is telnet whose commands about the port keep their place among the data: what was sent
+before a change of settings is written before it, what was sent after it waits.  So that a client can still
+get a stuck port going, and end what it has begun, it is read ahead for a while when its data has to wait.
+
+What does not belong here: what becomes of the commands (station.py), and what waits for a client (client.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from vmodem import __version__
+from vmodem.net.auto import AutoStream
+from vmodem.net.pushback import PushedBack
+from vmodem.net.stream import Cause, Ending, Stream, unheard
+from vmodem.net.telnet import PIECE, Codec, Role, TelnetSettings, TelnetStream
+from vmodem.wire import telnet
+from vmodem.wire.comport import LineState, ModemState, Purge, Signature, Suspended
+from vmodem.wire.comport_port import PortServer, Wanted
+from vmodem.wire.comport_server import BreakSet, LinesSet, Purged
+from vmodem.wire.events import Data, Ignored, Send
+from vmodem.wire.telnet import Command, Telnet
+
+#: How much is read of a client whose data has to wait, in bytes.
+READ_AHEAD: Final = 65536
+#: What a command that waits counts for, in bytes.
+COMMAND_SIZE: Final = 64
+
+#: Telnet's own break, which has no length.
+BRK: Final = Command(telnet.BRK)
+Order = Wanted | LinesSet | BreakSet | Command
+
+
+class Owner(Protocol):
+    """The client that a stream belongs to."""
+
+    def suspended(self, on: bool) -> None:
+        """The client wants no data for now, or wants it again."""
+
+    def purge(self, buffers: Purge) -> None:
+        """The client wants these buffers of the port empty."""
+
+
+class PortDesk(Protocol):
+    """Whoever has the port."""
+
+    @property
+    def inputs(self) -> ModemState:
+        """The port's inputs now."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything written has left."""
+
+    def carry_out(
+        self, owner: Owner | None, order: Order, codec: PortServer | None, done: Callable[[bytes], None]
+    ) -> None:
+        """Do what a client wants, if it may; ``done`` gets the answer, perhaps at once.  ``owner`` is None
+        for one that has not been let in."""
+
+
+class PortStream(TelnetStream):
+    """A :class:`vmodem.net.stream.Stream` in telnet over ``below``, with RFC 2217 where ``comport`` says."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        below: Stream,
+        desk: PortDesk,
+        *,
+        comport: bool,
+        name: str = "",
+        settings: TelnetSettings | None = None,
+    ) -> None:
+        #: Set when the client has been let in.
+        self.owner: Owner | None = None
+        self._desk = desk
+        self._comport = comport
+        self._signature = f"vmodem {__version__} {name}".strip().encode()
+        self._port: PortServer | None = None
+        self._ahead = 0
+        self._busy = False  # the first order of the inbox is being carried out
+        self._delivering = False
+        super().__init__(reactor, below, Role.SERVER, settings)
+
+    @property
+    def agreed(self) -> bool:
+        """Whether a program is there that controls the port: words would be data to it."""
+        return self._port is not None and self._port.agreed
+
+    def inputs_changed(self) -> None:
+        """Tell the client, if it wants to know."""
+        if self._port is not None:
+            self._answer(self._port.modem_state(self._desk.inputs))
+
+    def note(self, state: LineState) -> None:
+        """Something befell the device's data at this place."""
+        if self._port is not None and self._port.agreed:
+            self._answer(self._port.line_state(state))
+        elif state & LineState.BREAK and self._telnet.spoken:
+            self._answer(self._telnet.command(telnet.BRK))
+
+    # -- what telnet leaves to us --------------------------------------------------------------------------
+
+    def _make_telnet(self) -> Telnet:
+        return self._telnet_with(telnet.COM_PORT) if self._comport else self._telnet_with()
+
+    def _make_codec(self) -> Codec:
+        if not self._comport:
+            return super()._make_codec()
+        port = self._port = PortServer(
+            signature=self._signature, telnet_side=self._telnet, idle=lambda: self._desk.idle
+        )
+        port.modem_state(self._desk.inputs)
+        return port
+
+    def _greeting(self) -> bytes:
+        return super()._greeting() if self._port is None else self._port.greeting()
+
+    def _ayt_words(self) -> bytes:
+        return self._telnet.command(telnet.NOP) if self.agreed else super()._ayt_words()
+
+    # -- from the client -----------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if not self._inbox and not self._paused and self._codec.passes(data):
+            self._user.data_received(data)
+            return
+        for at in range(0, len(data), PIECE):
+            self._take(self._codec.receive(data[at : at + PIECE]))
+            if self._undecided and not self._telnet.asking(telnet.BINARY, telnet.Side.US):
+                self._decided()
+            self._deliver()
+            if self._closed:
+                return
+        self._steer()
+
+    def _take(self, events: list[Any]) -> None:
+        for event in events:
+            if isinstance(event, Data):
+                self._put(event.data, len(event.data))
+            elif isinstance(event, (Wanted, LinesSet, BreakSet)) or event == BRK:
+                self._put(event, COMMAND_SIZE)
+            elif isinstance(event, Send):
+                self._answer(event.data)
+            elif isinstance(event, Suspended):
+                self._hold("client", event.on)
+                if self.owner is not None:
+                    self.owner.suspended(event.on)
+            elif isinstance(event, Purged):
+                self._purge(event.buffers)
+            elif isinstance(event, Signature):
+                self._log.debug("{peer} is {text!r}", peer=self.peer, text=event.text)
+            elif isinstance(event, Ignored):
+                self._log.debug("{peer}: {reason}", peer=self.peer, reason=event.reason)
+            else:
+                self._happened(event)
+
+    def _put(self, item: Any, size: int) -> None:
+        if not self._closing:
+            self._inbox.append(item)
+            self._ahead += size
+
+    def _deliver(self, force: bool = False) -> None:
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._inbox and not (self._paused or self._busy):
+                item = self._inbox[0]
+                if isinstance(item, bytes):
+                    self._inbox.popleft()
+                    self._ahead -= len(item)
+                    self._user.data_received(item)
+                else:
+                    self._busy = True  # it stays there, so that nothing passes it
+                    self._desk.carry_out(self.owner, item, self._port, self._carried_out)
+        finally:
+            self._delivering = False
+        if not self._inbox:
+            self._ahead = 0
+
+    def _carried_out(self, answer: bytes) -> None:
+        if self._closing or not self._busy:
+            return
+        self._busy = False
+        self._inbox.popleft()
+        self._ahead -= COMMAND_SIZE
+        self._answer(answer)
+        if not self._delivering:
+            self._deliver()
+            if not self._inbox and not self._paused:
+                self._tell_end()
+            self._steer()
+
+    def _purge(self, buffers: Purge) -> None:
+        """Not in its place: it is to help where nothing moves any more."""
+        if self.owner is None or self._closing:
+            return
+        if Purge.TRANSMIT in buffers:
+            kept = [item for item in self._inbox if not isinstance(item, bytes)]
+            self._inbox.clear()
+            self._inbox.extend(kept)
+            self._ahead = COMMAND_SIZE * len(kept)
+        self.owner.purge(buffers)  # first: what waits there would follow what is forgotten here
+        if Purge.RECEIVE in buffers:
+            self.discard_pending()
+
+    def stream_ended(self, ending: Ending) -> None:
+        """What the client had sent is still written, in order, and its orders are carried out."""
+        if self._closed or self._ending is not None:
+            return
+        self._ending = ending
+        if ending.cause is not Cause.FINISHED:
+            self._dead = True
+            self._queue.clear()
+            self._queued = 0
+        if self._closing:
+            if self._dead:
+                self._close_below()
+        elif self._started:
+            self._deliver()
+            if not self._inbox:
+                self._tell_end()
+
+    def _steer(self) -> None:
+        if self._closed or self._ending is not None:
+            return
+        deaf = self._blocked and self._unheard > 4096
+        waits = not self._closing and (self._paused or bool(self._inbox))
+        pause = deaf or (waits and (not self._started or self._ahead >= READ_AHEAD))
+        if pause is not self._below_paused:
+            self._below_paused = pause
+            if pause:
+                self._below.pause()
+            else:
+                self._below.resume()
+
+
+class PortAuto(AutoStream):
+    """Telnet or raw bytes, as the first bytes show; ``found`` is called once that is known."""
+
+    def __init__(self, reactor: Any, below: Stream, make: Callable[[Stream], PortStream]) -> None:
+        super().__init__(reactor, below, Role.SERVER)
+        self._make = make
+        #: None for raw bytes, or while it is not known.
+        self.layer: PortStream | None = None
+        self.found: Callable[[], None] = unheard
+
+    def _layer(self) -> TelnetStream:
+        self.layer = self._make(self._below)
+        return self.layer
+
+    def _decided(self) -> None:
+        self.found()
+
+
+def speak(
+    reactor: Any, below: Stream, protocol: str, desk: PortDesk, name: str, settings: TelnetSettings
+) -> Stream:
+    """What is spoken on a listener, over a connection to it; ``protocol`` as in a LISTEN string."""
+
+    def telnet_over(stream: Stream) -> PortStream:
+        comport = protocol != "telnet"
+        return PortStream(reactor, stream, desk, comport=comport, name=name, settings=settings)
+
+    if protocol in ("telnet", "rfc2217"):
+        return telnet_over(below)
+    return PortAuto(reactor, below, telnet_over) if protocol == "auto" else below
+
+
+def spoken(stream: Stream) -> Stream:
+    """The stream that :func:`speak` made, below whatever the door has put over it."""
+    while isinstance(stream, PushedBack):
+        stream = stream.inner
+    return stream
