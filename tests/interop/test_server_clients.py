@@ -133,12 +133,14 @@ def test_inetutils_telnet(scene: Scene, bench: Any, protocol: str) -> None:
 def test_microcom(scene: Scene, bench: Any) -> None:
     (microcom,) = need("microcom")
     port = bench("rfc2217")
-    wire, _ = terminal(scene, [*(['strace','-o','/tmp/mst','-f'] if os.environ.get('MST') else []), microcom, "-t", f"127.0.0.1:{port.service.port}", "-s", "19200"])
+    wire, _ = terminal(scene, [microcom, "-t", f"127.0.0.1:{port.service.port}", "-s", "19200"])
     port.join()
     said(port, wire, r"(?i)prompt[^\n]*\n")
     assert port.device.settings.rate == 19200
-    # Its escape character cannot be switched off, and it does not double 255 as telnet wants.
-    port.exchange(wire, megabyte(5, without=b"\r\x1c\xff"), megabyte(6, without=b"\r"))
+    # Its escape character cannot be switched off.  It refuses BINARY, sends a CR bare and yet takes a NUL
+    # away behind one; 255 it does not double, and loses when the pair comes in two reads.
+    without = b"\r\x1c\xff"
+    port.exchange(wire, megabyte(5, without), megabyte(6, without))
 
 
 @pytest.mark.parametrize("protocol", ["rfc2217", "auto"])

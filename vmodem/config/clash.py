@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vmodem.line.base import LineError
-from vmodem.line.parse import ParsedLine, parse_line
+from vmodem.line.parse import parse_line
 from vmodem.net.address import IPAddress, literal
 from vmodem.net.listenspec import ListenError, parse_listen
+from vmodem.port.base import PortError
+from vmodem.port.parse import parse_port
+from vmodem.tty.linespec import ParsedLine
 
 from .mistake import Finding, Path, shown
 from .schema import Config
@@ -117,8 +120,8 @@ def _listens(path: Path, texts: tuple[str, ...], *, shared: str = "", one: bool 
 
 def _line(path: Path, text: str) -> Iterator[_Claim]:
     try:
-        parsed = parse_line(text)
-    except LineError:
+        parsed = parse_line(text) if path[0] == "modem" else parse_port(text)
+    except (LineError, PortError):
         return
     kind, values = parsed.kind, parsed.values
     if "link" in values:

@@ -20,6 +20,8 @@ from vmodem.net.address import literal
 from vmodem.net.admission import CallerLimits
 from vmodem.net.listenspec import KEYS, PROTOCOLS, ListenError, parse_listen
 from vmodem.net.tlssettings import TlsError, parse_pin
+from vmodem.port.base import PortError
+from vmodem.port.parse import parse_port
 
 from .mistake import escaped, nearest
 from .schema import (
@@ -37,7 +39,7 @@ from .schema import (
 Judge = Callable[[str], None]
 
 #: What judges raise.
-ERRORS: Final = (ValueError, LineError, ListenError, TlsError, TargetError, AccessError)
+ERRORS: Final = (ValueError, LineError, PortError, ListenError, TlsError, TargetError, AccessError)
 #: What an UPS can do that a user may be allowed: the protocol's words.
 ACTIONS: Final = ("SET", "FSD")
 #: Events of a UPS that commands can be run at.
@@ -60,6 +62,11 @@ def name(text: str) -> None:
 def line(text: str) -> None:
     """A LINE."""
     parse_line(text)
+
+
+def equipment(text: str) -> None:
+    """A LINE as seen from the computer, where equipment is."""
+    parse_port(text)
 
 
 def listen(text: str) -> None:
@@ -213,7 +220,7 @@ JUDGES: Final[Mapping[type, Mapping[str, Judge]]] = {
     DirectoryConfig: {"enum": domain, "resolver": resolver},
     PortConfig: {
         "name": name,
-        "line": line,
+        "line": equipment,
         "listen": listen,
         "connect": target,
         "banner": free,
@@ -225,10 +232,10 @@ JUDGES: Final[Mapping[type, Mapping[str, Judge]]] = {
         "password": free,
         "capture": path,
     },
-    RedirectConfig: {"name": name, "port": line, "to": target, "capture": path},
+    RedirectConfig: {"name": name, "port": equipment, "to": target, "capture": path},
     UpsConfig: {
         "name": name,
-        "line": line,
+        "line": equipment,
         "listen": listen,
         "cable_override": word,
         "options": word,

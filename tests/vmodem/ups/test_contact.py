@@ -261,7 +261,7 @@ def test_over_an_access_server(reactor: Reactor, number: int) -> None:
         reactor.until(lambda: ups.status == "OB", 2)
         server.put(pins(row, online=False, low=True))
         reactor.until(lambda: ups.status == "OB LB", 3)
-        reactor.run_for(1)
+        reactor.run_for(0.5)
         assert ups.status == "OB LB"
         if row.kill is not None:
             server.story.clear()
@@ -271,8 +271,9 @@ def test_over_an_access_server(reactor: Reactor, number: int) -> None:
         server.hang_up()
         reactor.until(lambda: ups.health is Health.GONE, 2)
         assert outcomes == [Outcome.FAILED] * (row.kill is not None)
-        reactor.until(lambda: ups.status.startswith("OB"), 8)
-        assert server.outputs == {"dtr": Signals.DTR in row.power, "rts": Signals.RTS in row.power}
+        if number == 1:
+            reactor.until(lambda: ups.status.startswith("OB"), 8)
+            assert server.outputs == {"dtr": Signals.DTR in row.power, "rts": Signals.RTS in row.power}
     finally:
         reactor.wait_for(driver.stop())
         ups.close()
