@@ -1,4 +1,4 @@
-"""From the serial line to Debian's upsc: simulated UPSes on real ports, our drivers and server, a real client."""
+"""From the serial line to upsc: made-up UPSes on real ports, our drivers and server, a real client."""
 
 from __future__ import annotations
 
@@ -75,9 +75,8 @@ def at_end() -> Iterator[list[Callable[[], None]]]:
 def test_megatec(reactor: Reactor, tmp_path: Path, at_end: list[Callable[[], None]]) -> None:
     device = MegatecUps(reactor)
     end = PtyEnd(reactor, device, tmp_path / "ups")
-    at_end.append(end.close)
     stage = Stage(reactor, line=f"serial:{end.link}:speed=2400", driver="megatec", poll=1)
-    at_end.append(lambda: (end.unplug(), stage.stop(), None)[-1])
+    at_end.append(lambda: (end.close(), stage.stop(), None)[-1])
     stage.until("OL", 5)
     reactor.run_for(2)
     values = dict(line.split(": ", 1) for line in stage.upsc().splitlines())
@@ -104,9 +103,8 @@ def test_megatec(reactor: Reactor, tmp_path: Path, at_end: list[Callable[[], Non
 def test_apcsmart(reactor: Reactor, tmp_path: Path, at_end: list[Callable[[], None]]) -> None:
     device = ApcUps(reactor)
     end = PtyEnd(reactor, device, tmp_path / "ups")
-    at_end.append(end.close)
     stage = Stage(reactor, line=f"serial:{end.link}", driver="apcsmart")
-    at_end.append(lambda: (end.unplug(), stage.stop(), None)[-1])
+    at_end.append(lambda: (end.close(), stage.stop(), None)[-1])
     stage.until("OL", 5)
     reactor.run_for(5)
     values = dict(line.split(": ", 1) for line in stage.upsc().splitlines())
@@ -131,9 +129,8 @@ def test_apcsmart(reactor: Reactor, tmp_path: Path, at_end: list[Callable[[], No
 
 def test_contact(reactor: Reactor, at_end: list[Callable[[], None]]) -> None:
     server = PinServer(reactor, Signals.CTS | Signals.DCD)
-    at_end.append(server.close)
     stage = Stage(reactor, line=f"remote:127.0.0.1:{server.port}", driver="contact", cable=7, poll=1)
-    at_end.append(stage.stop)
+    at_end.append(lambda: (server.close(), stage.stop(), None)[-1])
     stage.until("OL", 5)
     assert stage.upsc("ups.mfr") == "CyberPower"
     server.put(Signals.DCD)

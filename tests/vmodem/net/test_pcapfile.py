@@ -71,9 +71,7 @@ def test_a_full_file_is_put_away_and_the_oldest_removed(tmp_path: Path) -> None:
     for digit in b"012345678":
         made.sent(bytes((digit,)))
     made.close()
-    found = {
-        name: b"".join(data for _, _, data in records(tmp_path / name)) for name in os.listdir(tmp_path)
-    }
+    found = {name: b"".join(data for _, _, data in records(tmp_path / name)) for name in os.listdir(tmp_path)}
     assert found == {"c": b"8", "c.1": b"67", "c.2": b"45"}
 
 

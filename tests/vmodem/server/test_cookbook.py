@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.helpers.sharing import Sharing
 from tests.house.tree import ROOT
 from vmodem.app.port import port_rules
@@ -45,14 +47,19 @@ def test_printer(desk: Sharing) -> None:
     assert one.read() == two.read() == b""
 
 
-def test_scale(desk: Sharing) -> None:
+def test_scale(desk: Sharing, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(desk, "scale")
     till, display = desk.client(), desk.client()
     packets: list[bytes] = []
     client = display.client
     assert client is not None
     deliver = client.deliver
-    client.deliver = lambda data: (packets.append(data), deliver(data))[1]  # type: ignore[method-assign]
+
+    def noted(data: bytes) -> None:
+        packets.append(data)
+        deliver(data)
+
+    monkeypatch.setattr(client, "deliver", noted)
     till.say(b"W\r")
     display.say(b"Z\r")  # zeroing is not for everybody
     assert desk.port.written == b"W\r"
