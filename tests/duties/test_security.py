@@ -10,8 +10,8 @@ from tests.helpers.process import ROOT
 
 DUTIES = Path("tests/duties")
 ROWS = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8"]
-ROWS += ["N1", "N4", "N5", "N6", "N7", "N8", "N9", "N10", "N11", "N12", "N13"]
-ROWS += ["L1", "L2", "L3", "O1", "O2", "O3", "O4", "O5", "O6", "O7", "O8"]
+ROWS += [f"N{number}" for number in (*range(1, 16), 17)]
+ROWS += ["L1", "L2", "L3", "O1", "O2", "O3", "O4", "O5", "O6", "O7", "O8", "O9"]
 
 
 def rows() -> dict[str, list[str]]:
