@@ -53,6 +53,7 @@ PACKAGES: Final[Mapping[str, str]] = {
     "telnetd": "inetutils-telnetd",
     "tio": "tio",
     "tmux": "tmux",
+    "tshark": "tshark",
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "upsc": "nut-client",
