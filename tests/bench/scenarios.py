@@ -16,6 +16,7 @@ from typing import Final
 
 from .ends import End, Host, Worker, open_terminal
 from .process import Failed, Program, environment, vmodem
+from .redirects import SIZE, measure
 from .report import Table, ratio
 from .sides import Joined, Peers, serve
 
@@ -326,10 +327,36 @@ def _echoes(joined: Joined, size: int, count: int) -> tuple[float, float, float]
     return 1e6 * median(times), 1e6 * percentile(times, 0.99), 1e6 * cpu_s / count
 
 
+# -- redirect ------------------------------------------------------------------------------------------
+
+
+def redirect(plan: Plan) -> Iterator[Table]:
+    """Many redirected ports in one process, to as many served ports in another."""
+    count = plan.count(500, 50)
+    found = measure(plan.folder / "redirect", count, plan.rounds)
+    if found.wrong:
+        raise Failed(f"{found.wrong} of {2 * count * (plan.rounds + 1)} ways carried something else")
+    table = Table(
+        f"redirect: {count} ports in one process to {count} served in another, {SIZE} bytes each way at once",
+        ("", "ready s", "connected s", "exchange s", "CPU ms a port", "KiB a port", "KiB a served port"),
+    )
+    table.add(
+        "vmodem",
+        found.ready_s,
+        found.connected_s,
+        found.exchange_s,
+        found.cpu_ms,
+        found.redirector_kib,
+        found.server_kib,
+    )
+    yield table
+
+
 SCENARIOS: Final[dict[str, Callable[[Plan], Iterator[Table]]]] = {
     "start": start,
     "at": at,
     "call": call,
     "bulk": bulk,
     "latency": latency,
+    "redirect": redirect,
 }

@@ -24,9 +24,16 @@ def bench(*arguments: str, path: str | None = None) -> subprocess.CompletedProce
 
 @pytest.mark.slow
 def test_prints_its_tables() -> None:
-    result = bench("start", "at", "--quick", "--rounds", "1")
+    result = bench("start", "at", "redirect", "--quick", "--rounds", "1")
     assert (result.returncode, result.stderr) == (0, "")
-    for word in ("vmodem --version", "first OK", "resident memory, MiB", "threads", "ATE0V1Q0"):
+    for word in (
+        "vmodem --version",
+        "first OK",
+        "resident memory, MiB",
+        "threads",
+        "ATE0V1Q0",
+        "KiB a served port",
+    ):
         assert word in result.stdout
 
 
@@ -44,7 +51,9 @@ def test_prints_json_and_leaves_out_what_is_missing(tmp_path: Path) -> None:
 def test_unknown_scenario() -> None:
     result = bench("sing")
     assert result.returncode == 2
-    assert "sing: there is no such scenario; there are start, at, call, bulk, latency" in result.stderr
+    assert (
+        "sing: there is no such scenario; there are start, at, call, bulk, latency, redirect" in result.stderr
+    )
 
 
 def test_table() -> None:

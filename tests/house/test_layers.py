@@ -18,9 +18,9 @@ from tests.house.tree import ROOT
 FLOORS = {
     "cli": 6,
     "app": 5,
+    "config": 4,
     "redirect": 4,
     "bridge": 3,
-    "config": 3,
     "control": 3,
     "modem": 3,
     "server": 3,

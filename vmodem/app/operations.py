@@ -24,17 +24,21 @@ class Operations:
 
     def status(self) -> dict[str, Any]:
         """How everything stands: a table for each name; where a modem and a port share one, that of the kind
-        that stands first in the configuration has it, and the others follow as ``KIND NAME``."""
+        that stands first in the configuration has it, and the others follow as ``KIND NAME``.  ``leaving``
+        is true of what is no more in the configuration, or is to be another, and has a last call."""
         found: dict[str, Any] = {}
-        for (kind, name), service in self._program.services.items():
-            found[name if name not in found else f"{kind} {name}"] = dict(service.status())
+        for (kind, name), service in self._program.working():
+            state = dict(service.status())
+            if self._program.services.get((kind, name)) is not service:
+                state["leaving"] = True
+            found[name if name not in found else f"{kind} {name}"] = state
         return found
 
     def calls(self, limit: int) -> list[dict[str, Any]]:
         """The latest call records, the latest first."""
         records = [
             record
-            for service in self._program.services.values()
+            for _, service in self._program.working()
             if (latest := getattr(service, "records", None)) is not None
             for record in latest(limit)
         ]
@@ -52,11 +56,15 @@ class Operations:
         service.set_busy(on)
 
     def reload(self) -> list[str]:
-        """Read the configuration again; what changed, in words."""
+        """Read the configuration again; what changed, in words.  What could not be had is an error, though
+        all the rest is in force."""
         try:
-            return self._program.reload()
+            changes = self._program.reload()
         except ConfigError as exc:
             raise OperatorError(str(exc)) from exc
+        if self._program.failed:
+            raise OperatorError("\n".join([*self._program.failed, "all else is in force", *changes]))
+        return changes
 
     def trace(self, name: str, sink: Callable[[str], None]) -> Callable[[], None]:
         """Give ``sink`` a line of text for everything that happens there."""
@@ -68,16 +76,16 @@ class Operations:
         """The service of that name that can do it; ``KIND NAME`` says which of several."""
         from difflib import get_close_matches
 
-        services = self._program.services
+        services = list(self._program.working())
         found = [
             service
-            for (kind, key), service in services.items()
+            for (kind, key), service in services
             if name in (key, f"{kind} {key}") and hasattr(service, ability)
         ]
         if found:
             return found[0]
-        if any(name in (key, f"{kind} {key}") for kind, key in services):
+        if any(name in (key, f"{kind} {key}") for (kind, key), _ in services):
             raise OperatorError(f"{name} is {otherwise}")
-        near = get_close_matches(name, [key for _, key in services], 1)
+        near = get_close_matches(name, [key for (_, key), _ in services], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise OperatorError(f"nothing here is called {name}{hint}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vmodem.call.answer import Caller
     from vmodem.call.doorkeeper import DoorSettings
-    from vmodem.net.capture import Capture
+    from vmodem.net.pcapfile import PcapFile
     from vmodem.net.stream import Stream
     from vmodem.port.base import Port
     from vmodem.server.connectback import ConnectBack, Reach
@@ -47,7 +47,7 @@ class PortService:
         self.config = config
         self._reactor = reactor
         self._told: list[Callable[[], None]] = []
-        self._capture: Capture | None = None
+        self._capture: PcapFile | None = None
         self._back: ConnectBack | None = None
         self._stopped = False
         try:
@@ -276,11 +276,11 @@ def _door(config: PortConfig) -> DoorSettings:
     )
 
 
-def _capture(path: str) -> Capture:
-    from vmodem.net.capture import Capture
+def _capture(path: str) -> PcapFile:
+    from vmodem.net.pcapfile import PcapFile
 
     try:
-        return Capture(path)
+        return PcapFile(path)
     except OSError as exc:
         raise StartError(
             f'capture "{path}" cannot be written: {exc.strerror}; choose a folder where this user may write',

@@ -6,7 +6,7 @@ What does not belong here: what each of them does.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,9 @@ from .start import EX_OK, STOP_LIMIT_S, StartError, notify, raise_descriptor_lim
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+
+    from vmodem.call.answer import Caller
+    from vmodem.net.stream import Stream
 
     from .upsdesk import Desk
 
@@ -33,6 +36,7 @@ KINDS: Final = {
     "redirect": "redirects",
     "ups": "upses",
 }
+PLURALS: Final = {"ups": "UPSes"}
 Key = tuple[str, str]
 
 
@@ -65,10 +69,12 @@ class Program:
         self.config = load()
         self.board = Switchboard(reactor)
         self.services: dict[Key, Service] = {}
-        self._retiring: list[Service] = []
+        self._retiring: list[tuple[Key, Service]] = []
         self._leaving: set[Deferred[None]] = set()
         self._awaited: dict[Key, Any] = {}  # configurations of services whose predecessors are still there
         self._stopping = False
+        #: What the latest reload could not have, each with its reason.
+        self.failed: list[str] = []
         self.desk: Desk | None = None
         self._folder = state_dir or default_folder()
         self.control = ControlServer(reactor, self._folder, Operations(self))
@@ -102,7 +108,7 @@ class Program:
         self._awaited.clear()
         self.control.stop()
         stopped: Any = DeferredList(
-            [service.stop() for service in [*self.services.values(), *self._retiring]], consumeErrors=True
+            [service.stop() for _, service in self.working()], consumeErrors=True
         )
         self.board.close()
         stopped.addCallback(lambda _: None)
@@ -127,7 +133,7 @@ class Program:
         if kind == "redirect":
             from .redirects import RedirectService
 
-            return RedirectService(self._reactor, config)
+            return RedirectService(self._reactor, config, self.board.offer_inside(_not_itself))
         from .upses import UpsService
 
         return UpsService(self._reactor, config, self._desk())
@@ -152,10 +158,16 @@ class Program:
         for bank in banks.values():
             bank.connect(tuple(stations[name] for name in bank.config.modems if name in stations))
 
+    def working(self) -> Iterator[tuple[Key, Service]]:
+        """Everything that is at work, those included that only see their last call to its end."""
+        yield from self.services.items()
+        yield from self._retiring
+
     # -- changes -------------------------------------------------------------------------------------------
 
     def reload(self) -> list[str]:
-        """Read the configuration again and become what it says; returns what changed.
+        """Read the configuration again and become what it says; returns what changed.  ``failed`` has what
+        could not be had, of that what is known at once (the rest is in the log).
 
         Calls go on, listeners that stay are not closed.  What has a call and is to be another, or is no more
         in the configuration, stays until that call has ended.  Raises
@@ -164,6 +176,7 @@ class Program:
         config = self._load()
         before, tables = _tables(self.config), _tables(config)
         changes: list[str] = []
+        self.failed = []
         if config.directory != self.config.directory:
             changes.append("directory: changed")
         self.config = config
@@ -171,7 +184,7 @@ class Program:
         try:
             self.board.configure(config)
         except StartError as exc:
-            changes.append(f"directory: {exc}")
+            self.failed.append(f"directory: {exc}")
             self._log.error("directory: {reason}; the old one stays in force", reason=str(exc))
         if self.desk is not None:
             self.desk.configure(config.users)
@@ -187,12 +200,12 @@ class Program:
             if service_or_none is not None:
                 if new != before.get(key):
                     changes.append(f"{' '.join(key)}: changed")
-                self._try(key, changes, partial(service_or_none.apply, new))
+                self._try(key, partial(service_or_none.apply, new))
             else:
                 self._awaited[key] = new
                 if key not in before:
                     changes.append(f"{' '.join(key)}: new")
-        self._start_awaited(changes)
+        self._start_awaited()
         for change in changes:
             self._log.info("configuration read again: {change}", change=change)
         return changes
@@ -204,13 +217,14 @@ class Program:
         if not service.occupied:
             self._end(service)
             return
-        self._retiring.append(service)
-        service.when_free(lambda: self._retired(service))
+        leaving = key, service
+        self._retiring.append(leaving)
+        service.when_free(lambda: self._retired(leaving))
 
-    def _retired(self, service: Service) -> None:
-        if service in self._retiring and not self._stopping:
-            self._retiring.remove(service)
-            self._end(service)
+    def _retired(self, leaving: tuple[Key, Service]) -> None:
+        if leaving in self._retiring and not self._stopping:
+            self._retiring.remove(leaving)
+            self._end(leaving[1])
 
     def _end(self, service: Service) -> None:
         stopped = service.stop()
@@ -219,19 +233,19 @@ class Program:
 
     def _ended(self, stopped: Deferred[None]) -> None:
         self._leaving.discard(stopped)
-        self._reactor.callLater(0, self._start_awaited, [])
+        self._reactor.callLater(0, self._start_awaited)
 
-    def _start_awaited(self, changes: list[str]) -> None:
+    def _start_awaited(self) -> None:
         """Start what is new, once those are gone whose place it may take."""
         if self._leaving or self._stopping:
             return
-        names = {service.name for service in self._retiring}
-        lines = {getattr(service.config, "line", None) for service in self._retiring}
+        names = {service.name for _, service in self._retiring}
+        lines = {getattr(service.config, "line", None) for _, service in self._retiring}
         for key, config in list(self._awaited.items()):
             if key[1] in names or getattr(config, "line", "") in lines:
                 continue  # the last call of its predecessor is still up
             del self._awaited[key]
-            self._try(key, changes, partial(self._begin, key, config))
+            self._try(key, partial(self._begin, key, config))
         self._introduce()
 
     def _begin(self, key: Key, config: Any) -> None:
@@ -239,11 +253,11 @@ class Program:
         service.start()
         self.services[key] = service
 
-    def _try(self, key: Key, changes: list[str], change: Callable[[], None]) -> None:
+    def _try(self, key: Key, change: Callable[[], None]) -> None:
         try:
             change()
         except StartError as exc:
-            changes.append(f"{' '.join(key)}: {exc}")
+            self.failed.append(f"{' '.join(key)}: {exc}")
             self._log.error("{kind} {name}: {reason}", kind=key[0], name=key[1], reason=str(exc))
 
     def hang_up_signal(self) -> None:
@@ -267,7 +281,13 @@ class Program:
         if len(self.services) == 1:
             return next(iter(self.services.values())).summary
         count = {kind: sum(key[0] == kind for key in self.services) for kind in KINDS}
-        return ", ".join(f"{n} {kind}{'s' if n != 1 else ''}" for kind, n in count.items() if n) or "nothing"
+        words = (f"{n} {kind if n == 1 else PLURALS.get(kind, kind + 's')}" for kind, n in count.items() if n)
+        return ", ".join(words) or "nothing"
+
+
+def _not_itself(stream: Stream, caller: Caller) -> bool:
+    """A redirect has no answer side to ring."""
+    return False
 
 
 def _tables(config: Config) -> dict[Key, Any]:

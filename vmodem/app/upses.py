@@ -197,6 +197,7 @@ class UpsService:
             "name": ups.name,
             "line": self.config.line,
             "driver": self.config.driver,
+            "state": ups.status or ups.health.value,
             "health": ups.health.value,
             "reason": ups.reason,
             "status": ups.status,

@@ -52,12 +52,12 @@ def make_end(
         target = parse_target(end.text)
     except TargetError as exc:
         raise PortError(str(exc)) from exc
+    from .target import RETRY_S, TargetPort
+
     if target.kind == "rfc2217":
         from vmodem.port.remote import RemotePort
 
-        return RemotePort(reactor, target.host, target.port, description=str(target))
-    from .target import TargetPort
-
+        return RemotePort(reactor, target.host, target.port, description=str(target), retry=RETRY_S)
     return TargetPort(reactor, target, name=name, offer_inside=offer_inside)
 
 

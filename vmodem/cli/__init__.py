@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ _VERBS = {
     "reload": "operate",
     "completion": "completion",
 }
+#: Why a system does not take what is printed.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _DESCRIPTION = "A Hayes modem made of software: what the old machine dials, the network connects."
 _EPILOG = """\
 vmodem VERB -h shows what a verb takes, with examples.
@@ -77,11 +80,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has seen enough.  Nothing more may be written, not even at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _nothing_more()
         return 1
     except Exception as exc:
+        if isinstance(exc, OSError) and exc.errno in _UNWRITABLE and exc.filename is None:
+            _nothing_more()
+            complain(f"the output cannot be written: {exc.strerror}")
+            return 1
         code = getattr(exc, "code", None)
         if not isinstance(code, int):
             raise
         complain(str(exc))
         return code
+
+
+def _nothing_more() -> None:
+    """Whatever is still to be written, the exit's flush included, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -217,6 +217,8 @@ def _state(key: str, state: Mapping[str, Any]) -> tuple[str, ...]:
         words = f"{free} of {len(state.get('modems', ()))} free"
     if state.get("busied"):
         words += ", busied"
+    if state.get("leaving"):
+        words += ", leaving"
     where = state.get("line") or ", ".join(map(str, state.get("listening", ())))
     return (
         str(state.get("name", key)),

@@ -38,6 +38,9 @@ examples:
       then: upsc rack@localhost
   vmodem ups --line /dev/ttyS1 --driver contact --cable 3 --name old --listen tcp:3493:interface=127.0.0.1
 
+  vmodem ups --line /dev/ttyS0 --driver megatec --name rack --listen tcp:3493:interface=127.0.0.1 \\
+      --option no-vendor=yes --hook "onbatt=/usr/local/bin/on-battery rack"
+
 Users and their rights stand in a configuration file ([user.NAME]); without one nothing can be changed.
 
 exit codes: 0 ended in order, 2 wrong arguments, 69 unavailable, 77 no permission
@@ -117,6 +120,11 @@ def _add_ups(verbs: Verbs) -> None:
     option("--name", metavar="UPSNAME", required=True, help="what clients call it")
     option("--description", metavar="TEXT", help="shown to clients")
     option("--cable", metavar="N", type=int, help="number in the cable table, with contact")
+    option("--cable-override", metavar="KEY=VALUE", action="append", help="a change of that row: lb=+dsr")
+    option("--option", metavar="KEY=VALUE", action="append", help="for the other drivers: no-vendor=yes")
+    option("--hook", metavar="EVENT=COMMAND", action="append", help="run at onbatt, online, lowbatt ...")
+    option("--cert", metavar="FILE", help="certificate for clients that ask for TLS")
+    option("--key", metavar="FILE", help="its key, where it is not in the same file")
     option("--poll", metavar="SECONDS", type=float, help="how often it is asked (default 2)")
     option("--udp", action="store_true", default=None, help="answer the old UDP query form, too")
     option("--allow-caller", metavar="NET", action="append", help="who may connect; may be given again")
@@ -137,7 +145,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 #: Options whose key has another name.
-_KEYS = {"allow_caller": "allow_callers"}
+_KEYS = {"allow_caller": "allow_callers", "option": "options", "hook": "hooks"}
+#: Options that are given again and again, as KEY=VALUE.
+_TABLES = ("cable_override", "options", "hooks")
 _OURS = frozenset(("verb", "run", "parser", "name", "state_dir", "log_format", "verbose", "quiet"))
 
 
@@ -154,14 +164,18 @@ def config_from_arguments(kind: str, arguments: argparse.Namespace) -> Config:
     }
     if "pack" in table:
         table["pack"] = dict(_pair(text) for text in table["pack"])
+    for key in _TABLES:
+        if key in table:
+            table[key] = {name: value for name, _, value in (text.partition("=") for text in table[key])}
     config, wrong = config_from_tree({kind: {arguments.name: table}})
     if not wrong:
         return config
     names = {key: option for option, key in _KEYS.items()}
     mistakes = []
     for each in wrong:
-        key = str(each.path[2]) if len(each.path) > 2 else "name"
-        mistakes.append(Mistake("", 0, "--" + names.get(key, key).replace("_", "-"), each.text))
+        key, *more = map(str, each.path[2:]) if len(each.path) > 2 else ("name",)
+        word = "--" + names.get(key, key).replace("_", "-")
+        mistakes.append(Mistake("", 0, " ".join([word, *more]) if key in _TABLES else word, each.text))
     error = ConfigError(mistakes)
     error.code = 2
     raise error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from vmodem.call.directory import Directory
+from vmodem.call.directory import Directory, Entry
 from vmodem.call.target import Target, TargetError, parse_target
 from vmodem.net.listenspec import ListenError, ListenSpec, parse_listen
 
@@ -25,18 +25,25 @@ class Names:
 
     modems: Iterable[str] = field(default_factory=tuple)
     groups: Iterable[str] = field(default_factory=tuple)
+    numbers: Iterable[str] = field(default_factory=tuple)
 
 
-def check(config: Config, names: Names | None = None) -> list[Finding]:
-    """Everything that is wrong with a configuration as a whole."""
-    modems = {*config.modems, *(names.modems if names else ())}
-    groups = {*config.groups, *(names.groups if names else ())}
+def check(config: Config, names: Names | None = None, whole: Config | None = None) -> list[Finding]:
+    """Everything that is wrong with a configuration as a whole.
+
+    ``whole`` is the same with what is good of tables that have mistakes of their own ("" in the place of what
+    is not): what they say can be wrong together with others as well.
+    """
+    names = names or Names()
+    whole = whole or config
+    modems = {*config.modems, *names.modems}
+    groups = {*config.groups, *names.groups}
     return [
-        *clashes(config),
-        *_inits(config),
-        *_groups(config, modems),
-        *_dangling(config, modems, groups),
-        *_loops(config),
+        *clashes(whole),
+        *_inits(whole),
+        *_groups(config, whole, modems),
+        *_dangling(whole, modems, groups, names.numbers),
+        *_loops(whole),
         *_doors(config),
         *_pairs(config),
         *_ports(config),
@@ -51,8 +58,13 @@ def _inits(config: Config) -> Iterator[Finding]:
     for key, modem in config.modems.items():
         if not modem.init:
             continue
+        if modem.init.lstrip()[:2].upper() == "AT":  # it would answer, and forget the rest
+            text = f'commands are written without the AT: "{modem.init.lstrip()[2:].lstrip()}"'
+            yield Finding(("modem", key, "init"), text)
+            continue
+        options = DIALECTS.get(modem.dialect, DIALECTS["lenient"])  # "" is a mistake told already
         try:
-            Modem(Options(**DIALECTS[modem.dialect])).start(0.0, modem.init)
+            Modem(Options(**options)).start(0.0, modem.init)
         except InitError as exc:
             yield Finding(("modem", key, "init"), str(exc))
 
@@ -60,26 +72,31 @@ def _inits(config: Config) -> Iterator[Finding]:
 # -- names ---------------------------------------------------------------------------------------------------
 
 
-def _groups(config: Config, modems: set[str]) -> Iterator[Finding]:
-    for key, group in config.groups.items():
-        if not group.modems:
+def _groups(config: Config, whole: Config, modems: set[str]) -> Iterator[Finding]:
+    for key, group in whole.groups.items():
+        if not group.modems and key in config.groups:
             yield Finding(("group", key, "modems"), "a group needs one modem at least")
         for place, member in enumerate(group.modems):
             path: Path = ("group", key, "modems", place)
+            if not member:
+                continue  # told already
             if member not in modems:
                 yield Finding(path, _nobody("modem", member, modems))
             elif member in group.modems[:place]:
                 yield Finding(path, f'"{member}" is a member already; name each modem once')
 
 
-def _dangling(config: Config, modems: set[str], groups: set[str]) -> Iterator[Finding]:
+def _dangling(
+    config: Config, modems: set[str], groups: set[str], numbers: Iterable[str]
+) -> Iterator[Finding]:
     """Targets within this process that are not there."""
     for path, target in _targets(config):
         if target.kind == "line" and target.name not in modems:
             yield Finding(path, _nobody("modem", target.name, modems))
         elif target.kind == "group" and target.name not in groups:
             yield Finding(path, _nobody("group", target.name, groups))
-    directory = _directory(config)
+    told = {number: Entry(_SOMEWHERE) for number in numbers if number not in config.directory.entries}
+    directory = Directory({**config.directory.entries, **told}, built_ins=config.directory.built_ins)
     asked = bool(config.directory.enum) or config.directory.lan
     for key, modem in config.modems.items():
         text = modem.leased
@@ -119,6 +136,8 @@ def _targets(config: Config) -> Iterator[tuple[Path, Target]]:
             yield path, target
 
 
+#: Where numbers lead whose own entries have mistakes.
+_SOMEWHERE = parse_target("discard:")
 #: Keys of a modem that hold a target.
 _WAYS = ("default", "windows_cable", "leased")
 
@@ -252,6 +271,8 @@ def _ports(config: Config) -> Iterator[Finding]:
 
 
 def _upses(config: Config) -> Iterator[Finding]:
+    if config.upses:
+        from vmodem.ups import drivers
     names: dict[str, str] = {}
     certificates: dict[str, tuple[str, str, str]] = {}
     for key, ups in config.upses.items():
@@ -260,6 +281,10 @@ def _upses(config: Config) -> Iterator[Finding]:
             yield Finding(
                 ("ups", key), f"clients know no case, and there is ups.{other}; choose another name"
             )
+        for path, text in drivers.mistakes(
+            ups.driver, ups.line, cable=ups.cable, override=ups.cable_override, options=ups.options
+        ):
+            yield Finding(("ups", key, *path), text)
         if ups.key and not ups.cert:
             yield Finding(("ups", key, "key"), "a key is of no use without its certificate; add cert = FILE")
         for place, text in enumerate(ups.listen):

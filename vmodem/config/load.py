@@ -75,21 +75,26 @@ def config_from_tree(tree: Mapping[str, Any]) -> tuple[Config, list[Finding]]:
     wrong is left out."""
     wrong: list[Finding] = []
     made: dict[str, dict[str, Any]] = {kept: {} for kept, _ in NAMED.values()}
+    rest: dict[str, dict[str, Any]] = {kept: {} for kept, _ in NAMED.values()}
     names: dict[str, set[str]] = {word: set() for word in NAMED}
     structure = Structure()
     directory, panel = DirectoryConfig(), None
+    numbers: Any = ()
     for word, value in tree.items():
         if word in NAMED:
-            _tables(structure, word, value, made[NAMED[word][0]], names[word], wrong)
+            kept = NAMED[word][0]
+            _tables(structure, word, value, (made[kept], rest[kept]), names[word], wrong)
         elif word == "directory":
             directory = _directory(structure, value, wrong)
+            numbers = value if isinstance(value, dict) else ()
         elif word == "panel":
             panel, more = structure.table(value, PanelConfig)
             wrong += [Finding((word, *each.path), each.text) for each in more]
         else:
             wrong.append(Finding((word,), f"unknown table; {nearest(word, TABLES)}"))
     config = Config(directory=directory, panel=panel, **made)
-    wrong += check(config, Names(names["modem"], names["group"]))
+    whole = Config(directory=directory, panel=panel, **rest)
+    wrong += check(config, Names(names["modem"], names["group"], tuple(numbers)), whole)
     return config, wrong
 
 
@@ -97,11 +102,12 @@ def _tables(
     structure: Structure,
     word: str,
     value: Any,
-    made: dict[str, Any],
+    made: tuple[dict[str, Any], dict[str, Any]],
     names: set[str],
     wrong: list[Finding],
 ) -> None:
-    """All ``[WORD.NAME]``."""
+    """All ``[WORD.NAME]``: those without a mistake, and what is good of all."""
+    good, rest = made
     if not isinstance(value, dict):
         wrong.append(Finding((word,), f"a table [{word}.NAME] was expected, not {named(value)}"))
         return
@@ -122,7 +128,9 @@ def _tables(
         config, more = structure.table(table, kind, name=key)
         wrong += [Finding((word, key, *each.path), each.text) for each in more]
         if config is not None:
-            made[key] = config
+            good[key] = rest[key] = config
+        elif (part := structure.rest(table, kind, more, name=key)) is not None:
+            rest[key] = part
 
 
 def _directory(structure: Structure, value: Any, wrong: list[Finding]) -> DirectoryConfig:

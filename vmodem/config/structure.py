@@ -45,6 +45,27 @@ class Structure:
             return None, list(findings(exc, kind))
         return dataclasses.replace(made, **given) if given else made, []
 
+    def rest(self, value: Any, kind: type[_Table], wrong: Iterable[Finding], **given: Any) -> _Table | None:
+        """What is good of a table that :meth:`table` found ``wrong``: in the place of what is not stands "",
+        or the default of what is no text.  It is for being compared with other tables, not for use."""
+        if not isinstance(value, dict):
+            return None
+        bad = {str(each.path[0]) for each in wrong if each.path}
+        places = {each.path[:2] for each in wrong}
+        fields: Iterable[dataclasses.Field[Any]] = dataclasses.fields(kind)  # type: ignore[arg-type]
+        known = {each.name: each for each in fields if _in_table(kind, each.name)}
+        good = {key: each for key, each in value.items() if key in known and key not in bad}
+        blank: dict[str, Any] = {}
+        for key in bad & known.keys():
+            if isinstance(value.get(key), list) and isinstance(known[key].default, tuple):
+                items = enumerate(value[key])
+                blank[key] = tuple("" if (key, place) in places else each for place, each in items)
+            elif isinstance(known[key].default, str):
+                blank[key] = ""
+        lacking = {key: known[key].default for key in REQUIRED.get(kind, ()) if key not in good}
+        made, _ = self.table({**lacking, **good}, kind, **given)
+        return None if made is None else dataclasses.replace(made, **blank)  # type: ignore[type-var]
+
     # -- readers -------------------------------------------------------------------------------------------
 
     def _reader(self, kind: type) -> Reader:

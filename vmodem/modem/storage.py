@@ -133,11 +133,11 @@ class StateFolder:
         """Keep a call's record, and say how it went in the log."""
         took = f"{record.duration_s:.1f} s, {record.sent} bytes sent, {record.received} received"
         self.log.info(
-            "{modem}: call {way} {number} {peer}: {took}; {reason}",
+            "{modem}: call {way} {number}{peer}: {took}; {reason}",
             modem=record.modem,
             way="from" if record.direction == "in" else "to",
             number=record.number,
-            peer=f"({record.peer})" if record.peer and record.peer != record.number else "",
+            peer=f" ({record.peer})" if record.peer and record.peer != record.number else "",
             took=took if record.connected else "not connected",
             reason=record.reason,
         )

@@ -5,12 +5,13 @@ What does not belong here: what is spoken with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from .address import IPAddress, destination, literal
 from .connect import Connecting, Trouble
 from .resolve import Resolver
+from .sparing import Sparing
 from .stream import FdStream
 from .timer import Timer
 
@@ -22,7 +23,8 @@ RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 class Seeker:
     """Looks for one server, from each :meth:`seek` until ``connected`` is called with a stream, or
-    :meth:`stop`.  ``missing`` hears why each attempt failed."""
+    :meth:`stop`.  ``missing`` hears why each attempt failed.  ``pauses`` are waits after a connection that was
+    made, in seconds, where the equipment behind the server takes harm from many."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class Seeker:
         resolver: Resolver,
         connected: Callable[[FdStream], None],
         missing: Callable[[str], None],
+        pauses: Sequence[float] = (),
     ) -> None:
         self._reactor = reactor
         self._host = host
@@ -39,6 +42,7 @@ class Seeker:
         self._resolver = resolver
         self._connected = connected
         self._missing = missing
+        self._sparing = Sparing(reactor.seconds, pauses)
         self._under_way: Any = None
         self._attempt = 0
         self._timer = Timer(reactor)
@@ -56,7 +60,9 @@ class Seeker:
     def seek_later(self) -> None:
         """Try after a while, which grows with each attempt that failed."""
         if not self._stopped:
-            self._timer.set(RETRY_S[min(self._attempt, len(RETRY_S) - 1)], self.seek)
+            self._sparing.ended()
+            pause = RETRY_S[min(self._attempt, len(RETRY_S) - 1)]
+            self._timer.set(max(pause, self._sparing.left), self.seek)
             self._attempt += 1
 
     def found(self) -> None:
@@ -85,6 +91,7 @@ class Seeker:
     def _made(self, stream: FdStream, target: Any) -> None:
         self._under_way = None
         self._timer.cancel()
+        self._sparing.begun()
         self._connected(stream)
 
     def _unknown(self, reason: str) -> None:

@@ -38,6 +38,8 @@ __all__ = ["KINDS", "ParsedLine", "make_port", "parse_port"]
 _RS485: Final = "no, or on with any of rts-low, echo, before=MS and after=MS behind a comma"
 #: No driver waits longer, in milliseconds.
 _DELAY_MS: Final = 100
+#: The longest pause before a device is opened again, in seconds.
+_PAUSE_S: Final = 3600.0
 
 
 def _rs485(value: str) -> Rs485 | None:
@@ -62,8 +64,16 @@ def _rs485(value: str) -> Rs485 | None:
     return Rs485(**found)
 
 
+def _pauses(value: str) -> tuple[float, ...]:
+    pauses = tuple(float(word) for word in value.split(","))
+    if not all(0 < pause <= _PAUSE_S for pause in pauses):
+        raise ValueError
+    return pauses
+
+
 _ON_OFF: Final = Option(yes_no, "on or off", choices=("on", "off"))
 _YES_NO: Final = Option(yes_no, "yes or no", choices=("yes", "no"))
+_RETRY: Final = Option(_pauses, "seconds up to 3600 behind commas, as 10,30,60")
 #: What a modem's LINE has and equipment has not.
 _WIRING: Final = "we are the computer on this cable, and its pins are what they are"
 _NOT_HERE: Final = {"wiring": _WIRING, "dtr-in": _WIRING, "invert": _WIRING}
@@ -71,7 +81,7 @@ _REMOTE: Final = Kind(
     "vmodem.port.remote",
     "RemotePort",
     "host",
-    {"host": HOST, "port": HOST_PORT, **FRAMING, "dtr": _ON_OFF, "rts": _ON_OFF},
+    {"host": HOST, "port": HOST_PORT, **FRAMING, "dtr": _ON_OFF, "rts": _ON_OFF, "retry": _RETRY},
     second="port",
     refused=_NOT_HERE,
 )
@@ -92,6 +102,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             "latency": choice("normal", "low"),
             "errors": choice("count", "mark"),
             "rs485": Option(_rs485, _RS485),
+            "retry": _RETRY,
         },
         refused=_NOT_HERE,
     ),

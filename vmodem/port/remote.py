@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -73,7 +73,8 @@ class Speech(enum.Enum):
 
 class RemotePort(Port):
     """``remote:HOST:PORT`` and ``rfc2217:HOST:PORT``.  The framing is left as the server has it where it is
-    None, and so are ``dtr`` and ``rts``; the arguments are those of the LINE string."""
+    None, and so are ``dtr`` and ``rts``; the arguments are those of the LINE string.  ``retry`` are pauses
+    after which the server is connected to again, in seconds: many of them open the port at each connection."""
 
     _log = Logger()
 
@@ -90,6 +91,7 @@ class RemotePort(Port):
         flow: str | None = None,
         dtr: bool | None = None,
         rts: bool | None = None,
+        retry: Sequence[float] = (),
         description: str = "",
         resolver: Resolver | None = None,
     ) -> None:
@@ -108,7 +110,7 @@ class RemotePort(Port):
         self._inputs = Signals.NONE
         self._user: PortUser = NOBODY
         self._seeker = Seeker(
-            reactor, host, port, resolver or SystemResolver(reactor), self._connected, self._missing
+            reactor, host, port, resolver or SystemResolver(reactor), self._connected, self._missing, retry
         )
         self._server: RemoteStream | None = None  # while it may speak telnet
         self._stream: Stream | None = None  # that, or the raw one

@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 import select
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from vmodem.net.sparing import Sparing
 from vmodem.net.stream import Ending, FdStream, StreamUser
 from vmodem.net.timer import Timer
 from vmodem.port.base import (
@@ -59,7 +60,8 @@ _GONE: Final = (OSError, ValueError, termios.error)
 class SerialPort(Port):
     """``serial:DEVICE``.  The arguments are those of the LINE string; ``dtr`` and ``rts`` are what these
     circuits are from the opening on, ``hupcl`` whether the system drops them at the closing (None: as the
-    device has it).
+    device has it).  ``retry`` are pauses after which a device is opened again that was opened before, in seconds:
+    for equipment that takes harm from it.
 
     ``uart`` makes what asks the opened device about its circuits.
     """
@@ -84,6 +86,7 @@ class SerialPort(Port):
         hupcl: bool | None = None,
         errors: str = "count",
         rs485: Rs485 | None = None,
+        retry: Sequence[float] = (),
         description: str = "",
         uart: Callable[[int], Uart] = Uart,
         lock_directory: str = "",
@@ -115,6 +118,7 @@ class SerialPort(Port):
         self._stream_blocked = False
         self._told = False  # the user knows that we are blocked
         self._paused = False
+        self._sparing = Sparing(reactor.seconds, retry)
         self._attempt = 0
         self._reason = ""
         self._retry_timer = Timer(reactor)
@@ -240,6 +244,7 @@ class SerialPort(Port):
         try:
             if self._lock is not None and os.path.exists(self._device):
                 self._lock.take()
+            self._sparing.begun()
             equipment.open_device(_character(self._settings))
             fd = equipment.fileno()
             uart = self._uart = self._make_uart(fd)
@@ -302,6 +307,8 @@ class SerialPort(Port):
 
     def _cannot_open(self, exc: Exception, first: bool) -> None:
         self._close_device()
+        if not isinstance(exc, FileNotFoundError):
+            self._sparing.ended()  # or there was nothing to open
         if isinstance(exc, LockedError):
             reason, final = str(exc), False
         elif isinstance(exc, TtyError):
@@ -321,7 +328,8 @@ class SerialPort(Port):
 
     def _retry(self) -> None:
         if self._stopped is None:
-            self._retry_timer.set(RETRY_S[min(self._attempt, len(RETRY_S) - 1)], self._open)
+            pause = RETRY_S[min(self._attempt, len(RETRY_S) - 1)]
+            self._retry_timer.set(max(pause, self._sparing.left), self._open)
             self._attempt += 1
 
     def _lost(self, reason: str) -> None:
@@ -329,6 +337,7 @@ class SerialPort(Port):
         if stream is None:
             return
         self._close_device(stream)
+        self._sparing.ended()
         if self._stopped is not None:
             self._finish_stop()
             return

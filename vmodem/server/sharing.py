@@ -35,7 +35,7 @@ from .texts import expand
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from vmodem.net.capture import Capture
+    from vmodem.net.pcapfile import PcapFile
 
 BUSY: Final = b"\r\n[vmodem: this port is in use]\r\n"
 TAKEN_OVER: Final = b"\r\n[vmodem: another client has taken this port over]\r\n"
@@ -66,7 +66,7 @@ class SharedPort:
         port: Port,
         rules: PortRules,
         *,
-        capture: Capture | None = None,
+        capture: PcapFile | None = None,
         changed: Callable[[], None] = unheard,
     ) -> None:
         self.port = port

@@ -16,12 +16,16 @@ from difflib import get_close_matches
 from typing import Final
 
 from vmodem.port.base import OUTPUTS, Signals
+from vmodem.port.parse import parse_port
+from vmodem.tty.linespec import whole
 
 #: How long SD is held, in seconds: some UPSes want that.  And the most: what is known of the UPS is not read
 #: meanwhile, and must not be old.
 HOLD_S: Final = 10.0
 BREAK_S: Final = 5.0
 HOLD_LIMIT_S: Final = 60.0
+#: Pauses before a port is opened again whose opening is the kill line, in seconds.
+RETRY: Final = "10,30,60"
 
 #: Number, maker, model or cable, CP, OL, LB, SD, and where there are such RB and BYPASS.
 TABLE: Final = """
@@ -58,6 +62,7 @@ _TEST: Final = re.compile(r"([+-])\s*(cts|dsr|dcd|ri)")
 _NOTHING: Final = ("", "none", "null")
 _UNKNOWN: Final = ("?", "unknown")
 _CIRCUITS: Final = {str(each.name).lower(): each for each in Signals if each.value}
+_OUTPUTS: Final = {"dtr": Signals.DTR, "rts": Signals.RTS}
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,11 @@ class Cable:
                 found |= test.circuit
         return found
 
+    @property
+    def killed_by_opening(self) -> bool:
+        """Whether opening the port, which raises both outputs for an instant, is the kill line."""
+        return self.kill is not None and self.kill.on == OUTPUTS
+
 
 def cable(number: int, override: Mapping[str, str] | None = None) -> Cable:
     """A row of the table, with changes.  Raises ValueError for a row there is not, or a change that means
@@ -141,17 +151,17 @@ def cable(number: int, override: Mapping[str, str] | None = None) -> Cable:
 def line_for(line: str, wanted: Cable) -> str:
     """The LINE as it has to be for this cable: on a port of this machine the outputs are as the cable wants
     them from the opening on, and stay when the port is closed, for on many cables a change switches the UPS
-    off.  What the LINE says itself is left as it is."""
-    kind = line.partition(":")[0].lower()
-    if line.startswith(("/dev/", "COM")):
-        line, kind = f"serial:{line}", "serial"
-    if kind != "serial":
-        return line
-    said = {part.partition("=")[0].lower() for part in line.split(":")}
-    for key, on in (("dtr", Signals.DTR in wanted.power), ("rts", Signals.RTS in wanted.power)):
-        if key not in said:
-            line += f":{key}={'on' if on else 'off'}"
-    return line if "hupcl" in said else line + ":hupcl=no"
+    off.  Where opening alone is the kill line, it is done rarely.  What the LINE says itself is left as it
+    is.  Raises :class:`vmodem.port.base.PortError` for what is no LINE."""
+    parsed = parse_port(line)
+    more: dict[str, str] = {}
+    if parsed.kind == "serial":
+        more = {name: "on" if circuit & wanted.power else "off" for name, circuit in _OUTPUTS.items()}
+        more["hupcl"] = "no"
+    if wanted.killed_by_opening and parsed.kind in ("serial", "remote", "rfc2217"):
+        more["retry"] = RETRY
+    found = [f"{key}={text}" for key, text in more.items() if key not in parsed.values]
+    return ":".join([whole(line).removesuffix(":"), *found]) if found else line
 
 
 def _rows() -> dict[int, list[str]]:

@@ -19,7 +19,6 @@ from vmodem.port.base import INPUTS, OUTPUTS, Noted, Port, Settings, Signals
 
 from .cables import Cable
 from .model import Done, Health, Outcome, Ups
-from .polling import POLL_LEAST_S, POLL_LIMIT_S
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -46,7 +45,7 @@ class ContactDriver:
         self._port = port
         self._ups = ups
         self._cable = cable
-        self._poll_s = min(max(poll_s, POLL_LEAST_S), POLL_LIMIT_S)
+        self._poll_s = poll_s
         self._there = False
         self._timer = Timer(reactor)  # to the next reading
         self._settling = False

@@ -97,6 +97,9 @@ def read_options(options: Mapping[str, str]) -> Chosen:
     """Take options apart.  Raises ValueError for what means nothing."""
     chosen = Options(options, OPTIONS)
     text = chosen.text("runtime")
+    low, high = (chosen.number(f"battery-{end}", 0.0, 0.5, 1000.0) for end in ("low", "high"))
+    if low and high and low >= high:
+        raise ValueError(f"battery-low is {low:g} V and battery-high {high:g} V; the full battery has more")
     return Chosen(
         chosen.facts(),
         chosen.one_of("cable-power", tuple(CABLE_POWER)),
@@ -104,8 +107,8 @@ def read_options(options: Mapping[str, str]) -> Chosen:
         chosen.switch("no-vendor"),
         chosen.switch("ignore-shutdown-bit"),
         chosen.number("battery-nominal", 0.0, 1.0, 1000.0),
-        chosen.number("battery-low", 0.0, 0.5, 1000.0),
-        chosen.number("battery-high", 0.0, 0.5, 1000.0),
+        low,
+        high,
         battery.Calibration.parse(text) if text else None,
     )
 

@@ -27,10 +27,6 @@ from .model import Done, Health, Outcome, Ups
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
-#: Data older than 15 s is never served, so a UPS is asked at least this often, in seconds.
-POLL_LIMIT_S: Final = 10.0
-#: And no more often than this.
-POLL_LEAST_S: Final = 0.2
 #: After a failure of the conversation itself, in seconds.
 AGAIN_S: Final = 5.0
 
@@ -68,7 +64,7 @@ class Poller(PortUser, abc.ABC):
         self._reactor = reactor
         self._port = port
         self._ups = ups
-        self._poll_s = min(max(poll_s, POLL_LEAST_S), POLL_LIMIT_S)
+        self._poll_s = poll_s
         self._settings = settings
         self._on, self._off = on, off
         self._active = False  # there is somebody to talk to

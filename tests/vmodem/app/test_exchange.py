@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from tests.helpers.exchange import LOCAL, End, World
+from vmodem.app.operations import Operations
 from vmodem.config.reading import ConfigError, Mistake
 from vmodem.config.schema import GroupConfig
+from vmodem.control.operator import OperatorError
 
 
 def bank(order: str = "linear", **keys: Any) -> GroupConfig:
@@ -219,9 +221,11 @@ def test_a_modem_that_is_no_more_ends_after_its_call(world: World) -> None:
         world.call(port)
     end.say(b"x" * 1000)
     caller.expect(b"x" * 1000)
-    caller.close()
+    Operations(world.program).hang_up("a")
+    caller.expect_end()
     end.expect(b"NO CARRIER")
     end.expect_end()
+    assert "a" not in Operations(world.program).status()
     assert not os.path.lexists(world.folder / "a")
 
 
@@ -236,6 +240,9 @@ def test_another_line_waits_for_the_end_of_the_call(world: World) -> None:
     moved = dataclasses.replace(world.modem("a", answer=(LOCAL,)), line=f"unix:{world.folder}/moved")
     world.configure(moved)
     world.program.reload()
+    operator = Operations(world.program)
+    assert operator.status()["a"]["leaving"]
+    assert operator.status()["a"]["call"]
     end.say(b"undisturbed")
     caller.expect(b"undisturbed")
     assert not os.path.lexists(world.folder / "moved")
@@ -275,8 +282,12 @@ def test_what_cannot_be_had_is_told_and_the_rest_is_in_force(world: World) -> No
         world.configure(
             world.modem("a", answer=(f"tcp:{port}:interface=127.0.0.1",)), world.modem("b"), _7="echo:"
         )
-        changes = world.program.reload()
-    assert any("already in use" in change for change in changes)
+        with pytest.raises(OperatorError) as told:
+            Operations(world.program).reload()
+    failure, *rest = str(told.value).splitlines()
+    assert failure.startswith("modem a: ")
+    assert "already in use" in failure
+    assert "modem b: new" in rest
     world.dte("b").say(b"ATDT7\r")
     world.ends[-1].expect(b"CONNECT")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,19 @@ def test_every_verb_and_option_is_known() -> None:
     assert {"modem", "run", "check", "dial", "dns", "status", "reload", "completion"} <= set(verbs)
     assert all(verb.help for name, verb in verbs.items() if name)
     assert all(option.help for verb in verbs.values() for option in verb.options)
+
+
+def test_an_output_that_takes_nothing(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "vmodem", "completion", "bash"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(tmp_path),
+            text=True,
+            timeout=PATIENCE_S,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "vmodem: the output cannot be written: No space left on device\n",
+    )

@@ -209,3 +209,77 @@ def test_a_pair_and_what_callers_must_prove(lines: str, key: str | None) -> None
 )
 def test_upses_and_their_users(lines: str, key: str | None) -> None:
     assert list(wrong(f'[ups.a]\nline = "/dev/ttyS0"\n{lines}\n')) == ([key] if key else [])
+
+
+def test_what_tables_mean_together_is_told_though_they_have_mistakes_of_their_own() -> None:
+    """All at once: nobody wants to correct a word and be told then of what was wrong all the time."""
+    found = wrong(
+        '''
+[modem.a]
+line = "pty:here"
+answer = ["tcp:8001", "tcp:99999"]
+init = "S0=999"
+dialect = "hayse"
+[modem.b]
+line = "pty:here"
+answr = "tcp:1"
+answer = "tcp:8001:interface=127.0.0.1"
+default = "line:c"
+leased = "5551234"
+[modem.c]
+line = "ptty:here"
+[group.bank]
+modems = ["a", "d", 5]
+order = "linaer"
+[directory]
+"5551234" = "tcp:host"
+'''
+    )
+    assert set(found) == {
+        "modem.a.answer[2]",
+        "modem.a.dialect",
+        "modem.a.init",
+        "modem.b.line",
+        "modem.b.answr",
+        "modem.b.answer[1]",
+        "modem.c.line",
+        "group.bank.modems[2]",
+        "group.bank.modems[3]",
+        "group.bank.order",
+        "directory.5551234",
+    }
+
+
+def test_a_mistake_draws_no_others_after_it() -> None:
+    found = wrong(
+        '''
+[modem.a]
+pair = "10.0.0.1"
+pair_secret = 5
+password = "x"
+answer = "udp:9:interface=0.0.0.0"
+allow_callers = "nowhere"
+[group.bank]
+modems = [5]
+[port.scale]
+line = "/dev/ttyS0"
+listen = "tcp:7001"
+password = 5
+[port.other]
+line = "/dev/ttyS1"
+listen = 5
+'''
+    )
+    assert set(found) == {
+        "modem.a.pair_secret",
+        "modem.a.allow_callers",
+        "group.bank.modems[1]",
+        "port.scale.password",
+        "port.other.listen",
+    }
+
+
+@pytest.mark.parametrize("init", ["ATE0", "at&c1", "AT S0=1"])
+def test_init_is_written_without_the_at(init: str) -> None:
+    (text,) = wrong(f'[modem.a]\ninit = "{init}"\n').values()
+    assert "without the AT" in text

@@ -420,6 +420,20 @@ def test_lost_and_found(reactor: Reactor, begin: Begin, server: Server) -> None:
     assert server.data == b""
 
 
+def test_a_port_that_takes_harm_is_connected_to_rarely(
+    reactor: Reactor, begin: Begin, server: Server
+) -> None:
+    """Many servers open their port at each connection."""
+    user = begin(port_of(reactor, server, retry=(0.8, 1.6)))
+    up(reactor, user, server)
+    for pause in (0.8, 1.6):
+        server.hang_up()
+        reactor.until(lambda: not user.present)
+        gone = reactor.seconds()
+        reactor.until(server.accepted, 3)
+        assert pause - 0.05 < reactor.seconds() - gone < pause + 0.6
+
+
 def test_nobody_there_at_first(reactor: Reactor, begin: Begin, server: Server) -> None:
     server.sock.close()
     port = port_of(reactor, server)

@@ -15,7 +15,7 @@ from tests.helpers.reactors import Reactor
 from vmodem.port.base import Noted, Port, PortError, PortFlow, Settings, Signals
 from vmodem.port.serial import SerialPort
 from vmodem.tty.rs485 import Rs485
-from vmodem.tty.uart import Counts
+from vmodem.tty.uart import Counts, Uart
 
 from .conftest import User
 from .device import CD, CTS, DSR, DTR, RI, RTS, Cable
@@ -444,6 +444,25 @@ def test_late_at_the_start(reactor: Reactor, begin: Begin, tmp_path: Path) -> No
     assert user.events[1:3] == [("found",), ("attached", True)]
     reactor.wait_for(port.stop(), 1)
     cable.unplug()
+
+
+def test_a_device_that_takes_harm_is_opened_rarely(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    """It is looked for at once, and opened again when the pause is over; one that fails has a longer one."""
+    opened: list[float] = []
+
+    def uart(fd: int) -> Uart:
+        opened.append(reactor.seconds())
+        return cable.uart(fd)
+
+    user = begin(SerialPort(reactor, cable.path, uart=uart, retry=(0.8, 1.6)))
+    for count in (2, 3):
+        cable.unplug()
+        reactor.until(lambda: not user.present, 1)
+        cable.plug()
+        reactor.until(lambda: len(opened) == count, 4)  # noqa: B023
+        reactor.until(lambda: user.present, 1)
+    assert 0.75 < opened[1] - opened[0] < 1.5
+    assert 1.55 < opened[2] - opened[1] < 2.4
 
 
 def test_what_no_waiting_can_mend(reactor: Reactor, begin: Begin, tmp_path: Path) -> None:

@@ -87,7 +87,17 @@ def test_the_line_keeps_its_outputs_when_it_is_closed(number: int) -> None:
         assert values["dtr"] is (Signals.DTR in row.power)
         assert values["rts"] is (Signals.RTS in row.power)
     assert line_for("serial:/dev/ttyS0:dtr=on:hupcl=yes", cable(4)).endswith(":dtr=on:hupcl=yes:rts=on")
-    assert line_for("remote:host:7000", row) == "remote:host:7000"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_what_kills_by_opening_is_opened_rarely(number: int) -> None:
+    careful = {2, 3, 5, 21}
+    for text in ("/dev/ttyS0", "com7", "remote:host:7000"):
+        retry = parse_port(line_for(text, cable(number))).values.get("retry")
+        assert retry == ((10.0, 30.0, 60.0) if number in careful else None)
+    assert "retry" not in line_for("/dev/ttyS0", cable(2, {"sd": "dtr"}))
+    assert "retry=10" in line_for("/dev/ttyS0", cable(7, {"sd": "dtr+rts"}))
+    assert parse_port(line_for("/dev/ttyS0:retry=300", cable(2))).values["retry"] == (300.0,)
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,20 +36,49 @@ def test_a_speed_in_the_line_is_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "word"),
+    ("kind", "settings", "found"),
     [
-        ("usbhid", {}, "apcsmart"),
-        ("contact", {"options": {"mfr": "x"}}, "cable_override"),
-        ("contact", {"cable": 99}, "0 to 23"),
-        ("megatec", {"options": {"no-ratngs": "yes"}}, "no-ratings"),
-        ("apcsmart", {"options": {"cable-power": "both"}}, "normal"),
+        ("contact", {"options": {"mfr": "x"}}, {"options": "cable_override"}),
+        ("contact", {"cable": 99, "override": {"lb": "dsr"}}, {"cable": "0 to 23", "cable_override.lb": "-cts"}),
+        ("contact", {"override": {"ol": "+cts", "ob": "-cts"}}, {"cable_override": "twice"}),
+        (
+            "contact",
+            {"override": {"lbb": "+dsr", "hold": "900"}},
+            {"cable_override.lbb": "did you mean lb", "cable_override.hold": "60 seconds"},
+        ),
+        ("contact", {"line": "tcp:4000"}, {"line": "no circuits"}),
+        ("megatec", {"cable": 3}, {"cable": "contact has"}),
+        (
+            "megatec",
+            {"options": {"no-ratngs": "yes", "no-vendor": "perhaps", "runtime": "1,2"}},
+            {"options.no-ratngs": "no-ratings", "options.no-vendor": "yes nor no", "options.runtime": "720,50"},
+        ),
+        ("megatec", {"options": {"battery-low": "26", "battery-high": "20"}}, {"options": "full battery"}),
+        ("apcsmart", {"options": {"cable-power": "both"}}, {"options.cable-power": "normal"}),
     ],
 )
-def test_what_is_wrong_is_said(kind: str, settings: dict[str, object], word: str) -> None:
-    with pytest.raises(ValueError, match=word):
-        drivers.check(kind, **settings)  # type: ignore[arg-type]
-    for fine in drivers.KINDS:
-        drivers.check(fine)
+def test_what_is_wrong_is_said(kind: str, settings: dict[str, Any], found: dict[str, str]) -> None:
+    """All of it at once, each with its place and a remedy."""
+    told = {".".join(path): text for path, text in drivers.mistakes(kind, **{"line": "/dev/x", **settings})}
+    assert list(told) == list(found)
+    for key, words in found.items():
+        assert words in told[key]
+
+
+def test_nothing_is_wrong_with_nothing_said() -> None:
+    for kind in drivers.KINDS:
+        assert list(drivers.mistakes(kind, "/dev/ttyS0")) == []
+
+
+def test_a_poll_is_shown_as_it_is() -> None:
+    """Asked for seldom, the UPS is asked often enough for what is served to be fresh."""
+    for asked, real in ((0.0, "0.2"), (2.0, "2"), (3600.0, "10")):
+        clock = Clock()
+        ups = Ups(clock, "x")
+        drivers.make_driver("contact", clock, LinePort(clock), ups, poll_s=asked)
+        ups.publish({}, ["OL"])
+        assert ups.values()["driver.parameter.pollinterval"] == real
+        ups.close()
 
 
 def test_documents_name_every_cable_and_option() -> None:
