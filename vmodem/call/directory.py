@@ -13,7 +13,7 @@ from typing import Final
 from atparser.dialstring import DialString, normalise
 from vmodem.net.address import literal
 
-from .target import Target, TargetError, parse_target
+from .target import PLACES, Target, TargetError, parse_target
 
 #: Numbers that are there until the user's directory says otherwise.
 BUILT_IN_NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
@@ -73,7 +73,7 @@ class Directory:
         self._built_in = _Table(_built_in_entries() if built_ins else {})
         self._places: dict[str, Match] = {}
         for key, entry in self._listed.items():
-            found = literal(entry.target.host) if entry.target.kind == "tcp" else None
+            found = literal(entry.target.host) if entry.target.kind in PLACES else None
             if found is not None and not is_pattern(key):
                 self._places.setdefault(str(found[0]), Match(entry, key))
 

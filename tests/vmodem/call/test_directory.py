@@ -112,8 +112,12 @@ def test_reverse() -> None:
             "3*": Entry(parse_target("tcp:10.0.0.8:24")),
             "4": Entry(parse_target("tcp:[2001:db8:0::1]:24")),
             "5": Entry(parse_target("tcp:name.example:24")),
+            "6": Entry(parse_target("tls:10.0.0.9:9000"), caller_name="SEALED"),
         }
     )
+    sealed = book.reverse("10.0.0.9")
+    assert sealed is not None
+    assert sealed.entry.caller_name == "SEALED"
     for spelling in ("10.0.0.7", "::ffff:10.0.0.7", "010.000.000.007"):
         match = book.reverse(spelling)
         assert match is not None
