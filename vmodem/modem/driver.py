@@ -11,31 +11,22 @@ What does not belong here: what an AT command means (the engine), and how a numb
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Final, NoReturn
-
-from twisted.logger import Logger
 
 from atparser import (
     Action,
     Answer,
     BreakDte,
     CallCircuits,
-    Caller,
-    CallFailure,
-    CallLoss,
     Deliver,
     DialString,
     HangUp,
     Modem,
     Originate,
     PauseCall,
-    Progress,
-    Refusal,
     Refuse,
     ResumeCall,
     SendBreak,
@@ -49,11 +40,12 @@ from atparser import (
     StoreProfile,
 )
 from vmodem.line.base import Circuit, Flow, FlowControl, Line
-from vmodem.modem.exchange import Attempt, Exchange
+from vmodem.modem.alarm import Alarm
+from vmodem.modem.callside import CallSide
+from vmodem.modem.exchange import Exchange
 from vmodem.modem.record import CallRecord
 from vmodem.modem.trace import Trace
-from vmodem.net.signals import CallSignals, Unanswered, signals_of
-from vmodem.net.stream import Cause, Ending, Stream, unheard
+from vmodem.net.stream import unheard
 
 #: Words of the modem waiting for a DTE that does not read: beyond this many bytes further ones are dropped,
 #: and beyond the first figure no more commands are read from such a DTE.
@@ -63,32 +55,12 @@ WORDS_LIMIT: Final = 65536
 COMMANDS_SIZE: Final = 64
 #: No break is longer, in seconds.
 BREAK_LIMIT_S: Final = 1.0
-#: A timer found this late in seconds: look at what has arrived before time is judged.
-LATE: Final = 0.25
 
 _IN_CALL: Final = frozenset({State.DIALING, State.ANSWERING, State.ONLINE, State.ONLINE_COMMAND})
-_LOSSES: Final = {
-    Cause.FINISHED: CallLoss.REMOTE,
-    Cause.RESET: CallLoss.RESET,
-    Cause.TIMEOUT: CallLoss.TIMEOUT,
-    Cause.DEVICE: CallLoss.REMOTE,
-    Cause.ERROR: CallLoss.ERROR,
-}
-_UNANSWERED: Final = {
-    Refusal.BUSY: Unanswered.BUSY,
-    Refusal.NO_ANSWER: Unanswered.NO_ANSWER,
-    Refusal.REJECTED: Unanswered.REJECTED,
-}
 
 
-def _unheard() -> None:
-    """Nobody wants to know."""
-
-
-class Driver:
+class Driver(CallSide):
     """Joins a line, an engine and the calls of one modem."""
-
-    log = Logger()
 
     def __init__(
         self,
@@ -102,44 +74,28 @@ class Driver:
         finished: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(exchange, recorded)
         self.name = name
         self.line = line
         self.modem = modem
         #: Called after whatever may have changed where the modem stands.
         self.changed: Callable[[], None] = unheard
         self._reactor = reactor
-        self._exchange = exchange
         self._store = store
-        self._recorded = recorded
         self._finished = finished
         self._clock = clock
-        self._call: Stream | None = None
-        self._signals: CallSignals | None = None  # of the call, where it carries any
-        self._attempt: Attempt | None = None
-        self._placing: object = None  # the call being placed, as its callbacks know it
-        self._record: CallRecord | None = None
-        self._caller_left: Callable[[], None] = unheard
-        self._sent = 0  # bytes from the DTE in this call
-        self._received = 0  # bytes to the DTE in this call
         self._todo: deque[Action] = deque()
         self._busy = False
-        self._timer: Any = None
-        self._due: float | None = None
-        self._second_look = False
+        self._alarm = Alarm(reactor, clock, self._expire)
         self._unread = bytearray()  # from the DTE, while it takes no more of the modem's words
         self._reading = False
-        self._active = False
         self._trace: Trace | None = None
         #: Called when ``busy`` has changed.  Whoever wants to hear of it puts a callable here.
-        self.busy_changed: Callable[[], None] = _unheard
+        self.busy_changed: Callable[[], None] = unheard
         self._was_busy = False
-        self._ended: Ending | None = None  # the call's end, while the line still takes its last bytes
         # who is held up, and why
         self._line_held = False
         self._line_blocked = False
-        self._call_held = False
-        self._call_blocked = False
-        self._engine_holds = False
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -155,7 +111,7 @@ class Driver:
     def shut_down(self) -> None:
         """End the call, tell the DTE, set no timer again."""
         self._perform(self.modem.hang_up("shutting down", self._clock()))
-        self._cancel_timer()
+        self._alarm.stop()
 
     def dial(self, dial: DialString, quiet: bool = False) -> None:
         """Place a call as the modem's owner; nothing where the line is not free (see ``Modem.dial``)."""
@@ -172,29 +128,6 @@ class Driver:
     def _tell(self, text: str) -> None:
         if self._trace is not None:
             self._trace.happened(text)
-
-    @property
-    def in_call(self) -> bool:
-        """Whether there is a call, an attempt at one, or one that rings."""
-        return self._active or self._call is not None
-
-    @property
-    def call(self) -> Stream | None:
-        """The call's stream; None while there is no call, or only an attempt at one."""
-        return self._call
-
-    @property
-    def record(self) -> CallRecord | None:
-        """What is known of the present call, with its bytes so far."""
-        record = self._record
-        if record is not None:
-            record.sent, record.received = self._sent, self._received
-        return record
-
-    @property
-    def busy(self) -> bool:
-        """Whether a caller would hear now that the line is busy."""
-        return self.modem.busy or self._call is not None
 
     # -- the line's side -----------------------------------------------------------------------------------
 
@@ -278,125 +211,6 @@ class Driver:
         else:
             self._perform(self.modem.receive_call(data, now))
 
-    def write_blocked(self) -> None:
-        self._call_blocked = True
-        self._hold()
-
-    def write_drained(self) -> None:
-        self._call_blocked = False
-        self._hold()
-
-    def stream_ended(self, ending: Ending) -> None:
-        if self.modem.state is State.RINGING:
-            self._leave_call(ending.detail, 0.0)
-            self._caller_left()
-            self._perform(self.modem.caller_left(self._clock()))
-            return
-        if self._ended is None:
-            self._ended = ending
-            if self.modem.discards:
-                self.line.discard()
-                self._carrier_lost()
-            else:
-                # Every byte of the call reaches the DTE before the carrier falls.
-                self.line.when_sent(self._carrier_lost)
-
-    def call_break(self) -> None:
-        """The far end sent a break, behind what it has sent."""
-        self._perform(self.modem.call_break(self._clock()))
-
-    def _far_circuits(self, dtr: bool, rts: bool) -> None:
-        """The far end's DTE has changed its circuits."""
-        self._perform(self.modem.far_circuits(dtr, rts, self._clock()))
-
-    def _hold_s(self) -> float:
-        """How long the call may do without a connection, in seconds."""
-        return self.modem.hold_s
-
-    def _carrier_lost(self) -> None:
-        ending, self._ended = self._ended, None
-        if ending is None or self._call is None:
-            return  # hung up meanwhile
-        self.modem.dte_rate = self.line.rate
-        loss = _LOSSES[ending.cause]
-        self._leave_call(f"{ending.cause.value} ({ending.detail})", 30.0)
-        if self.modem.state in (State.ONLINE, State.ONLINE_COMMAND):
-            self._perform(self.modem.carrier_lost(loss, self._clock()))
-        else:
-            self._perform(self.modem.call_failed(CallFailure.NO_ANSWER, self._clock()))
-
-    def offer(self, stream: Stream, caller: Any) -> bool:
-        """Somebody calls; False when the line is busy (the stream is then the caller's to get rid of)."""
-        if self.busy:
-            self.log.info("{modem}: call from {peer} refused: busy", modem=self.name, peer=stream.peer)
-            return False
-        self._take_call(stream, CallRecord(self.name, "in", stream.peer, stream.peer))
-        self.log.info("{modem}: call from {peer}", modem=self.name, peer=stream.peer)
-        stream.start(self)
-        if self._signals is not None:
-            self._signals.ringing()
-        self._caller_left = getattr(caller, "left", unheard)
-        who = None if caller is None else Caller(caller.number, caller.name)
-        self._perform(self.modem.call_arrived(self._clock(), who, datetime.datetime.now()))
-        return True
-
-    def _connected(self, placing: object, stream: Stream, route: Any) -> None:
-        if placing is not self._placing:
-            stream.close(0.0)  # given up meanwhile
-            return
-        self._attempt = self._placing = None
-        record = self._record
-        self._take_call(stream, record or CallRecord(self.name, "out", "", stream.peer))
-        assert self._record is not None
-        self._record.peer, self._record.rule = route.peer, route.rule
-        self._record.connected_at = self._clock()
-        stream.start(self)
-        self.modem.dte_rate = self.line.rate
-        told = self._signals is not None
-        self._perform(self.modem.carrier_detected(self._clock(), route.rate, circuits=told))
-
-    def _rang(self, placing: object) -> None:
-        """The far modem rings."""
-        if placing is self._placing:
-            self._perform(self.modem.call_progress(Progress.RINGING, self._clock()))
-
-    def _failed(self, placing: object, failure: CallFailure, reason: str) -> None:
-        if placing is not self._placing:
-            return
-        self._attempt = self._placing = None
-        self._finish_record(f"{failure.value}: {reason}")
-        self._perform(self.modem.call_failed(failure, self._clock()))
-
-    def _take_call(self, stream: Stream, record: CallRecord) -> None:
-        self._call = stream
-        stream.break_received = self.call_break
-        self._signals = signals = signals_of(stream)
-        if signals is not None:
-            signals.circuits_received = self._far_circuits
-            signals.hold_s = self._hold_s
-        self._record = record
-        self._sent = self._received = 0
-        self._ended = None
-        self._call_blocked = self._call_held = self._engine_holds = False
-
-    def _leave_call(self, reason: str, drain_s: float) -> None:
-        """The call is over for this modem; its stream finishes by itself."""
-        call, self._call = self._call, None
-        self._signals = None
-        self._ended = None
-        self._call_blocked = self._engine_holds = False
-        if call is not None:
-            call.close(drain_s)
-        self._finish_record(reason)
-        self._hold()
-
-    def _finish_record(self, reason: str) -> None:
-        record, self._record = self._record, None
-        if record is not None:
-            record.finish(self._clock(), self._sent, self._received, reason)
-            self.modem.interpreter.call_report = record.report()
-            self._recorded(record)
-
     # -- actions become I/O --------------------------------------------------------------------------------
 
     def _perform(self, actions: list[Action]) -> None:
@@ -416,7 +230,7 @@ class Driver:
         if active is not self._active:
             self._active = active
             self.line.call_active(active)
-        self._arm()
+        self._alarm.set(self.modem.deadline())
         busy = self.busy
         if busy is not self._was_busy:
             self._was_busy = busy
@@ -486,36 +300,8 @@ class Driver:
             self.line.discard()
         call.send_break(min(seconds, BREAK_LIMIT_S), expedited)
 
-    def _originate(self, dial: DialString) -> None:
-        self._record = CallRecord(self.name, "out", dial.raw, "")
-        self._record.started_at = self._clock()
-        self._sent = self._received = 0
-        self._placing = placing = object()
-        attempt = self._exchange.originate(
-            dial, partial(self._connected, placing), partial(self._failed, placing)
-        )
-        if self._placing is placing:
-            self._attempt = attempt
-            attempt.rang = partial(self._rang, placing)
-
-    def _answer(self) -> None:
-        if self._record is not None:
-            self._record.connected_at = self._clock()
-        self.modem.dte_rate = self.line.rate
-        signals = self._signals
-        if signals is not None:
-            signals.answered()
-        self._perform(self.modem.carrier_detected(self._clock(), circuits=signals is not None))
-
-    def _refuse(self, reason: Refusal) -> None:
-        call, self._call = self._call, None
-        signals, self._signals = self._signals, None
-        self._engine_holds = False
-        if signals is not None:
-            signals.refused(_UNANSWERED[reason])
-        if call is not None:
-            self._exchange.refuse(call, b"BUSY\r\n" if reason is Refusal.BUSY else b"NO ANSWER\r\n")
-        self._finish_record(reason.value)
+    def _expire(self) -> None:
+        self._perform(self.modem.expire(self._clock()))
 
     # -- back-pressure -------------------------------------------------------------------------------------
 
@@ -542,34 +328,6 @@ class Driver:
                     call.pause()
                 else:
                     call.resume()
-
-    # -- time ----------------------------------------------------------------------------------------------
-
-    def _arm(self) -> None:
-        due = self.modem.deadline()
-        if due == self._due and (due is None) == (self._timer is None):
-            return
-        self._cancel_timer()
-        if due is not None:
-            self._due = due
-            self._timer = self._reactor.callLater(max(0.0, due - self._clock()), self._expire)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = self._due = None
-
-    def _expire(self) -> None:
-        late = self._clock() - self._due if self._due is not None else 0.0
-        self._timer = self._due = None
-        if late > LATE and not self._second_look:
-            # The whole program stood still.  What the DTE sent meanwhile is still to be read, and silence can
-            # only be judged after it.
-            self._second_look = True
-            self._timer = self._reactor.callLater(0, self._expire)
-            return
-        self._second_look = False
-        self._perform(self.modem.expire(self._clock()))
 
 
 def _flow_control(action: SetFlow) -> FlowControl:

@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from atparser import CallFailure, DialString, InitError, Modem, Options, State, Store
 from vmodem.line.base import Circuit
 from vmodem.line.memory import MemoryLine
-from vmodem.modem.driver import LATE, WORDS_HIGH, WORDS_LIMIT, Driver
+from vmodem.modem.alarm import LATE
+from vmodem.modem.driver import WORDS_HIGH, WORDS_LIMIT, Driver
 from vmodem.modem.record import CallRecord
 from vmodem.net.stream import Cause, Ending, StreamUser
 
