@@ -118,6 +118,8 @@ class SocketDte(Dte):
 
 
 class Emulator(SocketDte):
+    half = b""  # of a pair that was cut
+
     def line(self) -> Line:
         self.served = Ip232Line(self.reactor, 0)
         return self.served
@@ -127,7 +129,10 @@ class Emulator(SocketDte):
 
     def read(self) -> Trace:
         for chunk in self.chunks():
-            for piece in re.findall(rb"[^\xff]+|\xff.", chunk, re.DOTALL):
+            whole = self.half + chunk
+            pairs = re.findall(rb"[^\xff]+|\xff.", whole, re.DOTALL)
+            self.half = whole[sum(map(len, pairs)) :]
+            for piece in pairs:
                 if piece[0] != 255 or piece == b"\xff\xff":
                     self.came(piece[-1:] if piece[0] == 255 else piece)
                 else:
