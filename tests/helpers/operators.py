@@ -61,6 +61,10 @@ class Told:
         self._known(name)
         self.heard.append(("busy", name, on))
 
+    def pulse(self, name: str, pulse: str) -> None:
+        self._known(name)
+        self.heard.append(("pulse", name, pulse))
+
     def reload(self) -> list[str]:
         if self.heard and self.heard[-1] == ("break",):
             raise OperatorError("vmodem.toml:1: modem.x: wrong\nvmodem.toml:2: modem.y: wrong, too")

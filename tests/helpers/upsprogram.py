@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -88,7 +87,7 @@ class UpsProgram:
 
     def status(self, name: str) -> dict[str, Any]:
         """What ``vmodem status --json`` says of a UPS."""
-        code, out, err = self.run(*self._own("status", "--json"))
+        code, out, err = self.run(*self.own("status", "--json"))
         assert code == 0, err
         (found,) = (each for each in _flat(json.loads(out)) if each.get("name") == name)
         return found
@@ -96,10 +95,11 @@ class UpsProgram:
     def reload(self, text: str) -> None:
         """Write another configuration and have it taken up."""
         self.write(text)
-        code, out, err = self.run(*self._own("reload"))
+        code, out, err = self.run(*self.own("reload"))
         assert code == 0, out + err
 
-    def _own(self, *words: str) -> list[str]:
+    def own(self, *words: str) -> list[str]:
+        """A verb of ours for the program that runs."""
         return [sys.executable, "-m", "vmodem", *words, "--state-dir", str(self.folder / "state")]
 
     def at_end(self, end: Callable[[], object]) -> None:
@@ -161,7 +161,10 @@ class UpsProgram:
 
     def values(self, name: str = "rack") -> dict[str, str]:
         """All variables, by upsc."""
-        return dict(line.split(": ", 1) for line in self.upsc(name=name).splitlines())
+        (path,) = need("upsc")
+        code, out, err = self.run(path, self.where(name))
+        assert code == 0, err
+        return dict(line.split(": ", 1) for line in out.splitlines())
 
     def upscmd(self, *words: str, user: str = "boss", password: str = "secret") -> tuple[int, str]:
         """Give a command, and wait for what becomes of it."""
@@ -191,14 +194,17 @@ class UpsProgram:
 
     def python(self, module: str, text: str) -> Any:
         """Run a client in Python; what it puts into ``found``."""
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"needs {module}: pip install 'vmodem[test]'")
-        code = (
-            f"import json\nfound = {{}}\nPORT = {self.port}\n{text}\nprint(json.dumps(found, default=repr))"
-        )
-        status, out, err = self.run(sys.executable, "-W", "ignore", "-c", code)
-        assert status == 0, err
-        return json.loads(out.splitlines()[-1])
+        return python(self.run, module, self.port, text)
+
+
+def python(run: Callable[..., tuple[int, str, str]], module: str, port: int, text: str) -> Any:
+    """Run a client in Python, which finds its port in ``PORT``; what it puts into ``found``."""
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"needs {module}: pip install 'vmodem[test]'")
+    code = f"import json\nfound = {{}}\nPORT = {port}\n{text}\nprint(json.dumps(found, default=repr))"
+    status, out, err = run(sys.executable, "-W", "ignore", "-c", code)
+    assert status == 0, err
+    return json.loads(out.splitlines()[-1])
 
 
 class Upsmon:
@@ -240,7 +246,9 @@ class Upsmon:
 
     @property
     def told(self) -> list[str]:
-        return self.told_file.read_text().split() if self.told_file.exists() else []
+        """In order, without its complaints that a loss lasts."""
+        told = self.told_file.read_text().split() if self.told_file.exists() else []
+        return [event for event in told if event != "NOCOMM"]
 
     def wait_login(self, logged_in: Callable[[], object]) -> None:
         self._reactor.until(lambda: logged_in() or self.process.poll() is not None, 20, "upsmon logs in")
@@ -255,8 +263,3 @@ def _flat(found: Any) -> list[dict[str, Any]]:
     if isinstance(found, dict):
         return [found, *(each for value in found.values() for each in _flat(value))]
     return [each for value in found for each in _flat(value)] if isinstance(found, list) else []
-
-
-def words(text: str, pattern: str) -> list[str]:
-    """What a pattern finds in a log."""
-    return re.findall(pattern, text)

@@ -6,13 +6,10 @@ import hashlib
 import os
 import pty
 import random
-import re
 import socket
 import subprocess
-import sys
 import termios
 import threading
-import tty
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,69 +19,13 @@ import serial
 
 from tests.helpers.process import PATIENCE_S, Scene, Wire, environment, until
 from tests.helpers.programs import need
+from tests.helpers.verbs import Far, Verb
 from tests.interop.test_rfc2217_clients import listens_at, ser2net
 
 pytestmark = pytest.mark.interop
 
 SIZE = 1 << 20
-Serve = Callable[[Scene, "Far"], int]
-
-
-class Verb:
-    """``vmodem VERB`` as a process of its own."""
-
-    def __init__(self, scene: Scene, verb: str, *arguments: str) -> None:
-        self.log_file = scene.folder / f"{verb}.log"
-        state = scene.folder / f"{verb}.state"
-        with open(self.log_file, "wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "vmodem", verb, *arguments, "--state-dir", str(state)],
-                cwd=scene.folder,
-                env=environment(scene.folder),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        scene.finally_(self.dispose)
-        self.wait_log("vmodem: ready")
-
-    @property
-    def log(self) -> str:
-        return self.log_file.read_text()
-
-    def wait_log(self, pattern: str) -> re.Match[str]:
-        until(lambda: re.search(pattern, self.log) or self.process.poll() is not None, pattern)
-        found = re.search(pattern, self.log)
-        assert found, self.log
-        return found
-
-    def dispose(self) -> None:
-        self.process.terminate()
-        assert self.process.wait(PATIENCE_S) == 0
-        assert "Traceback" not in self.log
-
-
-class Far(Wire):
-    """A device at the far end: what the server takes for a serial port is a pseudo-terminal's slave."""
-
-    def __init__(self) -> None:
-        master, self.slave = pty.openpty()
-        tty.setraw(self.slave)
-        super().__init__(master)
-        self.name = os.ttyname(self.slave)
-
-    @property
-    def speed(self) -> int:
-        """What the server has set."""
-        return int(termios.tcgetattr(self.slave)[5])
-
-    @property
-    def stop_bits(self) -> int:
-        return 2 if termios.tcgetattr(self.slave)[2] & termios.CSTOPB else 1
-
-    def close(self) -> None:
-        super().close()
-        os.close(self.slave)
+Serve = Callable[[Scene, Far], int]
 
 
 @pytest.fixture
@@ -108,7 +49,8 @@ def served_by_sredird(scene: Scene, far: Far) -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     command = f"EXEC:{program} 3 {far.name} {scene.folder / 'lock'}"
-    scene.spawn([socat, f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr", command], stdin=subprocess.DEVNULL)
+    listen = f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,nodelay"
+    scene.spawn([socat, listen, command], stdin=subprocess.DEVNULL)
     listens_at(port)
     return port
 

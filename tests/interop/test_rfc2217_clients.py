@@ -324,7 +324,7 @@ def test_remote_line_on_sredird(scene: Scene) -> None:
     scene.spawn(
         [
             socat,
-            f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr",
+            f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,nodelay",
             f"EXEC:{program} 3 {os.ttyname(slave)} {lock}",
         ],
         stdin=subprocess.DEVNULL,

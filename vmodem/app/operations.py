@@ -55,6 +55,14 @@ class Operations:
         service: Any = self._named(name, "set_busy", "nothing that could be made busy")
         service.set_busy(on)
 
+    def pulse(self, name: str, pulse: str) -> None:
+        """Do a named sequence of line changes of a port."""
+        service: Any = self._named(name, "pulse", "nothing that has pulses")
+        try:
+            service.pulse(pulse)
+        except ValueError as exc:
+            raise OperatorError(str(exc)) from exc
+
     def reload(self) -> list[str]:
         """Read the configuration again; what changed, in words.  What could not be had is an error, though
         all the rest is in force."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from vmodem.call.answer import Caller
     from vmodem.call.doorkeeper import DoorSettings
-    from vmodem.net.pcapfile import PcapFile
     from vmodem.net.stream import Stream
     from vmodem.port.base import Port
+    from vmodem.port.watching import CaptureTap
     from vmodem.server.connectback import ConnectBack, Reach
     from vmodem.server.rules import PackRules, PortRules
 
@@ -36,7 +36,7 @@ class PortService:
     def __init__(
         self, reactor: Any, config: PortConfig, make: Callable[[Any, str], Port] | None = None
     ) -> None:
-        from vmodem.call.answer import Answerer
+        from vmodem.call.answer import CLIENTS, Answerer
         from vmodem.net.access import AccessError
         from vmodem.net.listen import ListenError
         from vmodem.port.base import PortError
@@ -47,7 +47,6 @@ class PortService:
         self.config = config
         self._reactor = reactor
         self._told: list[Callable[[], None]] = []
-        self._capture: PcapFile | None = None
         self._back: ConnectBack | None = None
         self._stopped = False
         try:
@@ -55,13 +54,12 @@ class PortService:
             door = _door(config)
             port = (make or _make_port)(reactor, config.line)
             port.mark_errors = port.mark_errors or config.mark_errors
-            if config.capture:
-                self._capture = _capture(config.capture)
-            self.shared = SharedPort(reactor, port, rules, capture=self._capture, changed=self._changed)
-            self._answerer = Answerer(reactor, config.listen, door.rules, self._offered, speak=self._speak)
+            self.shared = SharedPort(reactor, port, rules, changed=self._changed)
+            self._answerer = Answerer(
+                reactor, config.listen, door.rules, self._offered, speak=self._speak, words=CLIENTS
+            )
             self._answerer.door.settings = door
         except (PortError, PulseError, ListenError, AccessError) as exc:
-            self._close_capture()
             raise StartError.of(exc, EX_USAGE) from exc
         if config.connect:
             self._back = self._connect_back(config)
@@ -73,16 +71,14 @@ class PortService:
         from vmodem.net.listen import ListenError
         from vmodem.port.base import PortError
 
+        if self.config.capture:
+            self.shared.taps.add(_capture(self.config.capture))
         try:
             self._answerer.start()
-        except ListenError as exc:
-            self._close_capture()
-            raise StartError.of(exc, EX_UNAVAILABLE) from exc
-        try:
             self.shared.start()
-        except PortError as exc:
+        except (ListenError, PortError) as exc:
             self._answerer.stop()
-            self._close_capture()
+            self.shared.taps.close()
             raise StartError.of(exc, EX_UNAVAILABLE) from exc
         if self._back is not None:
             self._back.start()
@@ -95,16 +91,7 @@ class PortService:
             self._back.stop()
         stopped = self.shared.stop()
         stopped.addTimeout(STOP_LIMIT_S, self._reactor, onTimeoutCancel=lambda *_: None)
-        stopped.addBoth(self._let_go)
         return stopped
-
-    def _let_go(self, result: Any) -> Any:
-        self._close_capture()
-        return result
-
-    def _close_capture(self) -> None:
-        if self._capture is not None:
-            self._capture.close()
 
     # -- changes while it runs -----------------------------------------------------------------------------
 
@@ -149,9 +136,24 @@ class PortService:
         except ListenError as exc:
             raise StartError.of(exc, EX_UNAVAILABLE) from exc
 
+    # -- for its operator ----------------------------------------------------------------------------------
+
     def pulse(self, name: str) -> None:
         """Do a named sequence of line changes.  Raises ValueError with one sentence."""
         self.shared.pulse(name)
+
+    def hang_up(self) -> None:
+        """Send every client away."""
+        self.shared.dismiss_all("the operator hung up")
+
+    def trace(self, sink: Callable[[str], None]) -> Callable[[], None]:
+        """Give ``sink`` a line for everything that happens, until what is returned is called: ``->`` comes
+        from the device, ``<-`` goes to it."""
+        from vmodem.port.watching import Trace
+
+        trace = Trace(sink, self._reactor.seconds)
+        self.shared.taps.add(trace)
+        return lambda: self.shared.taps.remove(trace)
 
     # -- clients -------------------------------------------------------------------------------------------
 
@@ -276,11 +278,12 @@ def _door(config: PortConfig) -> DoorSettings:
     )
 
 
-def _capture(path: str) -> PcapFile:
+def _capture(path: str) -> CaptureTap:
     from vmodem.net.pcapfile import PcapFile
+    from vmodem.port.watching import CaptureTap, Way
 
     try:
-        return PcapFile(path)
+        return CaptureTap(PcapFile(path), Way.TO_LINE)
     except OSError as exc:
         raise StartError(
             f'capture "{path}" cannot be written: {exc.strerror}; choose a folder where this user may write',
@@ -295,25 +298,17 @@ def _make_port(reactor: Any, line: str) -> Port:
 
 
 def _reach(reactor: Any, service: PortService) -> Reach:
-    """How connect-back reaches a target: as a call to it, but it is we who have the port, so what is spoken
-    with a host is what is spoken with whoever connects."""
-    from atparser import DialString
-    from vmodem.call.directory import Directory
-    from vmodem.call.originate import Originator
+    """How connect-back reaches a target: it is we who have the port, so what is spoken with a host is what is
+    spoken with whoever connects."""
+    from vmodem.call.reach import Reach as Way
     from vmodem.call.target import parse_target
-    from vmodem.net.access import DialRules
 
-    originator = Originator(reactor, Directory({}), DialRules(), lambda *_: False, name=service.name)
-
-    def reach(text: str, reached: Callable[[Stream], None], failed: Callable[[str], None]) -> Any:
+    def reach(text: str, reached: Callable[[Stream], None], failed: Callable[[str], None]) -> Way:
         target = parse_target(text)
         protocol = target.kind if target.kind in ("telnet", "rfc2217", "auto") else ""
         plain = dataclasses.replace(target, kind="tcp", options=()) if protocol else target
-        originator.places = {"default": plain}
-        return originator.originate(
-            DialString(raw=text, place="default"),
-            lambda stream, _: reached(service.shared.speak(stream, protocol)),
-            lambda _, reason: failed(reason),
-        )
+        way = Way(reactor, plain, name=service.name)
+        way.begin(lambda stream: reached(service.shared.speak(stream, protocol)), failed)
+        return way
 
     return reach

@@ -100,6 +100,17 @@ class RedirectService:
                 # From the reactor: the application is still on its way out.
                 self._reactor.callLater(0, each)
 
+    # -- for its operator ----------------------------------------------------------------------------------
+
+    def trace(self, sink: Callable[[str], None]) -> Callable[[], None]:
+        """Give ``sink`` a line for everything that happens, until what is returned is called: ``->`` comes
+        from the local port, ``<-`` goes to it."""
+        from vmodem.port.watching import Trace
+
+        trace = Trace(sink, self._reactor.seconds)
+        self.redirect.bridge.watch(trace)
+        return lambda: self.redirect.bridge.unwatch(trace)
+
     # -- what is said --------------------------------------------------------------------------------------
 
     @property
@@ -110,4 +121,13 @@ class RedirectService:
 
     def status(self) -> Mapping[str, object]:
         """How it stands, as plain values."""
-        return {"what": "redirect", "name": self.name, **self.redirect.status()}
+        bridge, redirect = self.redirect.bridge, self.redirect
+        words = f"{'open' if redirect.in_use else 'free'}, {'' if redirect.connected else 'not '}connected"
+        return {
+            "what": "redirect",
+            "name": self.name,
+            "state": words,
+            "line": bridge.line.description,
+            "target": bridge.target.description,
+            **redirect.status(),
+        }

@@ -5,11 +5,12 @@ over.  For programs on a reactor of their own: :class:`Bridge` with the ports of
 """
 
 from vmodem.port.base import Noted, PortError, Settings, Signals
+from vmodem.port.watching import CaptureTap, Tap, Trace, Way
 
 from .bridge import NO_WIRING, NULL_MODEM, Bridge, Wiring
 from .ends import Line, To, make_end
+from .filter import Filter
 from .run import run
-from .watching import CaptureTap, Filter, Tap, Trace, Way
 
 __all__ = [
     "NO_WIRING",

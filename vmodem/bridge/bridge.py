@@ -17,9 +17,10 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from vmodem.port.base import Noted, Port, PortError, Settings, Signals
+from vmodem.port.watching import Tap, Taps, Way
 
+from .filter import Filter
 from .lane import Change, Lane
-from .watching import Filter, Tap, Way
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Bridge:
     ) -> None:
         self.name = name
         self.line, self.target = line, target
-        self.taps = list(taps)
+        self.taps = Taps(name, self._lay, taps)
         self.filter = filter
         self._wiring = wiring
         self._changed = changed or _nothing
@@ -139,9 +140,7 @@ class Bridge:
         return stopped
 
     def _let_go(self, _: Any) -> None:
-        taps, self.taps = self.taps, []
-        for tap in taps:
-            tap.close()
+        self.taps.close()
 
     def send(self, way: Way, data: bytes) -> None:
         """Send bytes one way, behind what was carried before, past the filter."""
@@ -157,20 +156,17 @@ class Bridge:
 
     def watch(self, tap: Tap) -> None:
         """Show everything to ``tap`` from now on, too."""
-        self.taps.append(tap)
-        self._lay()
+        self.taps.add(tap)
 
     def unwatch(self, tap: Tap) -> None:
         """Show ``tap`` nothing any more."""
-        if tap in self.taps:
-            self.taps.remove(tap)
-            self._lay()
+        self.taps.remove(tap)
 
     def status(self) -> Mapping[str, object]:
         """How it stands, as plain values."""
         return {
-            "line": self.at_line.status(),
-            "target": self.at_target.status(),
+            "at line": self.at_line.status(),
+            "at target": self.at_target.status(),
             "to target": _figures(self.to_target),
             "to line": _figures(self.to_line),
         }
@@ -210,20 +206,10 @@ class Bridge:
 
     def _tapped(self, way: Way, carry: Callable[[bytes], None]) -> Callable[[bytes], None]:
         def receive(data: bytes) -> None:
-            self.show("carried", way, data)
+            self.taps.show("carried", way, data)
             carry(data)
 
         return receive
-
-    def show(self, what: str, way: Way, detail: object) -> None:
-        """Tell the taps."""
-        for tap in list(self.taps):
-            try:
-                getattr(tap, what)(way, detail)
-            except Exception:
-                # The bytes are somebody's; the tap is only curious.
-                self._log.failure("{bridge}: a tap failed, and is taken away", bridge=self.name)
-                self.unwatch(tap)
 
     # -- what the sides tell -------------------------------------------------------------------------------
 
@@ -249,7 +235,7 @@ class Bridge:
 
     def turned(self, side: _Side, text: str) -> None:
         """Somebody came or went."""
-        self.show("happened", side.way, text)
+        self.taps.show("happened", side.way, text)
         self._changed()
 
     def _applied(self, asked: Settings, real: Settings) -> None:
@@ -257,8 +243,8 @@ class Bridge:
             self._log.info(
                 "{bridge}: {asked} was asked for, {real} is in force",
                 bridge=self.name,
-                asked=plainly(asked),
-                real=plainly(real),
+                asked=str(asked),
+                real=str(real),
             )
 
     def _target_lost(self, count: int) -> None:
@@ -325,18 +311,18 @@ class _Side:
     # -- what the port tells -------------------------------------------------------------------------------
 
     def noted(self, what: Noted) -> None:
-        self._bridge.show("noted", self.way, what)
+        self._bridge.taps.show("noted", self.way, what)
         if what is Noted.BREAK and self._live:
             self._bridge.before_change(self.way)
             self._out.put_break()
 
     def signals_changed(self, signals: Signals) -> None:
         self.signals = signals
-        self._bridge.show("circuits", self.way, signals)
+        self._bridge.taps.show("circuits", self.way, signals)
         self._cross()
 
     def settings_changed(self, settings: Settings) -> None:
-        self._bridge.show("happened", self.way, plainly(settings))
+        self._bridge.taps.show("happened", self.way, str(settings))
         if self._live:
             self._bridge.before_change(self.way)
             self._out.change(Change(settings))
@@ -384,12 +370,6 @@ class _Side:
             was, self._driven = self._driven, wanted
             self._bridge.before_change(self.way)
             self._out.change(Change(on=wanted.on & ~was.on, off=wanted.off & ~was.off))
-
-
-def plainly(settings: Settings) -> str:
-    """Settings as people write them: ``9600 8N1 rtscts``."""
-    flow = "" if settings.flow.value == "none" else f" {settings.flow.value}"
-    return f"{settings.rate} {settings.data_bits}{settings.parity}{settings.stop_bits:g}{flow}"
 
 
 def _figures(lane: Lane) -> Mapping[str, object]:

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 
 from vmodem.port.base import PortError
+from vmodem.port.watching import CaptureTap, Tap, Trace
 
 from .bridge import NULL_MODEM, Bridge, Wiring
 from .ends import Line, To, make_end, waits_for
-from .watching import CaptureTap, Filter, Tap, Trace
+from .filter import Filter
 
 #: What is written at the beginning, once both ends are there or being looked for.
 READY = "bridge: ready: "

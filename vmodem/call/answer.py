@@ -40,6 +40,20 @@ PAIRED: Final = ("tcp", "tcp6", "tls")
 
 
 @dataclass(frozen=True)
+class Words:
+    """What the log calls those who come."""
+
+    one: str = "call"
+    many: str = "calls"
+    #: What they may do.
+    do: str = "call"
+
+
+CALLS: Final = Words()
+CLIENTS: Final = Words("client", "clients", "connect")
+
+
+@dataclass(frozen=True)
 class Caller:
     """Who calls."""
 
@@ -62,8 +76,8 @@ class Answerer:
     """The listeners of one modem, or of one group.
 
     ``offer(stream, caller)`` hands a call over, not yet started: True when it was taken, False to have it
-    closed.  What it raises is logged and costs that one call only.  ``speak`` as for a listener.  Raises
-    :class:`vmodem.net.listen.ListenError` for a string that cannot be understood.
+    closed.  What it raises is logged and costs that one call only.  ``speak`` as for a listener, ``words``
+    for the log.  Raises :class:`vmodem.net.listen.ListenError` for a string that cannot be understood.
     """
 
     _log = Logger()
@@ -77,8 +91,10 @@ class Answerer:
         *,
         directory: Directory | None = None,
         speak: Speak | None = None,
+        words: Words = CALLS,
     ) -> None:
         self._reactor = reactor
+        self._words = words
         self._speak = speak
         #: Its settings may be replaced at any time.
         self.door = Doorkeeper(reactor, DoorSettings(rules=caller_rules), reactor.seconds)
@@ -135,16 +151,18 @@ class Answerer:
 
     def shut(self, shut: bool) -> None:
         """Stop listening while nobody can answer, so that a caller is refused by the system itself and goes
-        elsewhere at once; or listen again."""
+        elsewhere at once; or listen again.  A socket that is another's to close (systemd's) stays: a caller
+        would only wait in its queue, and is told that it is busy instead."""
         if shut is self._shut or not self._started:
             return
         self._shut = shut
         self._await_none()
+        ours = [listener for listener in self.listeners if not listener.lent]
         if shut:
-            for listener in self.listeners:
+            for listener in ours:
                 listener.stop()
         else:
-            self._closed = list(self.listeners)
+            self._closed = ours
             self._reopen()
 
     def drop(self, listens: Sequence[str]) -> None:
@@ -154,7 +172,9 @@ class Answerer:
             if listener in self._closed:
                 self._closed.remove(listener)
             listener.stop()
-            self._log.info("no longer listening for calls on {address}", address=listener.text)
+            self._log.info(
+                "no longer listening for {calls} on {address}", calls=self._words.many, address=listener.text
+            )
 
     def add(self, listens: Sequence[str]) -> None:
         """Open those that are new among ``listens``.  Raises :class:`vmodem.net.listen.ListenError`; what
@@ -163,24 +183,27 @@ class Answerer:
             if any(each.text == text for each in self.listeners):
                 continue
             listener = Listener(self._reactor, text, self._accepted, self, self._speak)
-            if self._started and not self._shut:
+            if self._started and (listener.lent or not self._shut):
                 listener.start()
                 self._introduce(listener)
             self.listeners.append(listener)
 
     def _introduce(self, listener: Listener) -> None:
-        self._log.info("listening for calls on {address}", address=listener.address)
+        words = self._words
+        self._log.info("listening for {calls} on {address}", calls=words.many, address=listener.address)
         exposure = listener.exposure
         if exposure is not None and not self.door.settings.authenticates:
             self._log.warn(
-                "{address} can be reached from {exposure}: {who} may call, nothing authenticates them",
+                "{address} can be reached from {exposure}: {who} may {call}, nothing authenticates them",
+                call=words.do,
                 address=listener.address,
                 exposure=exposure,
                 who=str(self.door.settings),
             )
         elif exposure is not None:
             self._log.info(
-                "{address} can be reached from {exposure}: {who} may call",
+                "{address} can be reached from {exposure}: {who} may {call}",
+                call=words.do,
                 address=listener.address,
                 exposure=exposure,
                 who=str(self.door.settings),
@@ -279,7 +302,8 @@ class Answerer:
 
     def _refused(self, incoming: Incoming, rule: str) -> None:
         self._log.warn(
-            "call from {caller} on {listener} refused: {rule}",
+            "{call} from {caller} on {listener} refused: {rule}",
+            call=self._words.one,
             caller=incoming.peer.printable,
             listener=incoming.listener,
             rule=rule,

@@ -31,6 +31,7 @@ _VERBS = {
     "trace": "operate",
     "hangup": "operate",
     "busy": "operate",
+    "pulse": "operate",
     "reload": "operate",
     "completion": "completion",
 }
@@ -69,12 +70,12 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    whole = parser(words)
-    arguments = whole.parse_args(words)
-    if arguments.verb is None:
-        whole.print_help(sys.stderr)
-        return 2
     try:
+        whole = parser(words)
+        arguments = whole.parse_args(words)
+        if arguments.verb is None:
+            whole.print_help(sys.stderr)
+            return 2
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         return 130

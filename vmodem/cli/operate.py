@@ -1,5 +1,5 @@
-"""``vmodem status``, ``top``, ``calls``, ``trace``, ``hangup``, ``busy`` and ``reload``: talk to a running
-vmodem."""
+"""``vmodem status``, ``top``, ``calls``, ``trace``, ``hangup``, ``busy``, ``pulse`` and ``reload``: talk to a
+running vmodem."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add(verbs: Verbs) -> None:
         "status",
         _status,
         "how everything stands",
-        "Show every modem, group and port of a running vmodem: its state, its line, its call.",
+        "Show every modem, group and port of a running vmodem: its state, its line, its call or its clients.",
         """\
 examples:
   vmodem status
@@ -84,8 +84,9 @@ examples:
         verbs,
         "hangup",
         _hang_up,
-        "end a call",
-        "End the call of a line: the far end sees an orderly close, the terminal equipment NO CARRIER.",
+        "end a call, or send clients away",
+        "End the call of a line: the far end sees an orderly close, the terminal equipment NO CARRIER.\n"
+        "Of a port of the serial device server: send all its clients away.",
         "examples:\n  vmodem hangup front\n",
     )
     _line(parser)
@@ -101,6 +102,18 @@ examples:
     _line(parser)
     parser.add_argument("switch", metavar="on|off", choices=("on", "off"), help="busy, or free")
     quiet_option(parser, "say nothing when it is done")
+    parser = _verb(
+        verbs,
+        "pulse",
+        _pulse,
+        "change a port's circuits for a moment",
+        "Do a sequence of line changes that the configuration names (pulses) at a port of the serial device\n"
+        "server.",
+        'examples:\n  vmodem pulse plc reset\n      where it has  pulses = { reset = "-dtr 100 +dtr" }\n',
+    )
+    _line(parser)
+    parser.add_argument("pulse", metavar="PULSE", help="the sequence's name")
+    quiet_option(parser, "say nothing when it has begun")
     parser = _verb(
         verbs,
         "reload",
@@ -188,6 +201,11 @@ def _busy(arguments: argparse.Namespace, client: ControlClient) -> None:
     _done(arguments, f"{arguments.name}: {'busy for callers' if on else 'free'}")
 
 
+def _pulse(arguments: argparse.Namespace, client: ControlClient) -> None:
+    client.ask("pulse", name=arguments.name, pulse=arguments.pulse)
+    _done(arguments, f"{arguments.name}: {arguments.pulse} has begun")
+
+
 def _reload(arguments: argparse.Namespace, client: ControlClient) -> None:
     changes = client.ask("reload")
     if arguments.json:
@@ -230,6 +248,10 @@ def _state(key: str, state: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _call(state: Mapping[str, Any]) -> str:
+    clients = state.get("clients")
+    if isinstance(clients, list):
+        shown = [str(each.get("address", "")) for each in clients[:3] if isinstance(each, Mapping)]
+        return ", ".join(shown) + (f" and {len(clients) - 3} more" if len(clients) > 3 else "") or "-"
     call = state.get("call")
     if not isinstance(call, Mapping):
         return str(call or "-")

@@ -76,9 +76,14 @@ def _add_serve(verbs: Verbs) -> None:
     option(
         "--slow", choices=("drop-oldest", "close", "block"), help="clients that do not read (default close)"
     )
+    option("--queue", metavar="BYTES", type=int, help="kept for a client that does not read (default 65536)")
     option("--printer", action="store_true", default=None, help="what the device sends is dropped")
     option("--history", metavar="BYTES", type=int, help="sent first to a new client")
     option("--banner", metavar="TEXT", help="sent to a client when it connects")
+    option("--open-string", metavar="TEXT", help="sent to the device before the first client")
+    option("--close-string", metavar="TEXT", help="sent to the device after the last client")
+    option("--mark-errors", action="store_true", default=None, help="breaks and damage marked as by PARMRK")
+    option("--pulse", metavar="NAME=STEPS", action="append", help='for vmodem pulse: "reset=-dtr 100 +dtr"')
     option("--idle-timeout", metavar="SECONDS", type=float, help="close a client after so long a silence")
     option("--session-limit", metavar="SECONDS", type=float, help="close a client after so long")
     option("--allow-caller", metavar="NET", action="append", help="who may connect; may be given again")
@@ -138,16 +143,17 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--pack",
         metavar="KEY=VALUE",
         action="append",
-        help="idle=, max_age=, max_size=, delimiter=, after=: when a packet leaves; may be given again",
+        help="idle=, max_age=, max_size=, delimiter=, after=, strip=: when a packet leaves; "
+        "may be given again",
     )
     state_option(parser)
     log_options(parser)
 
 
 #: Options whose key has another name.
-_KEYS = {"allow_caller": "allow_callers", "option": "options", "hook": "hooks"}
+_KEYS = {"allow_caller": "allow_callers", "option": "options", "hook": "hooks", "pulse": "pulses"}
 #: Options that are given again and again, as KEY=VALUE.
-_TABLES = ("cable_override", "options", "hooks")
+_TABLES = ("cable_override", "options", "hooks", "pack", "pulses")
 _OURS = frozenset(("verb", "run", "parser", "name", "state_dir", "log_format", "verbose", "quiet"))
 
 
@@ -162,11 +168,11 @@ def config_from_arguments(kind: str, arguments: argparse.Namespace) -> Config:
         for key, value in vars(arguments).items()
         if key not in _OURS and value is not None
     }
-    if "pack" in table:
-        table["pack"] = dict(_pair(text) for text in table["pack"])
     for key in _TABLES:
         if key in table:
             table[key] = {name: value for name, _, value in (text.partition("=") for text in table[key])}
+    if "pack" in table:
+        table["pack"] = {name: _value(name, text) for name, text in table["pack"].items()}
     config, wrong = config_from_tree({kind: {arguments.name: table}})
     if not wrong:
         return config
@@ -181,16 +187,19 @@ def config_from_arguments(kind: str, arguments: argparse.Namespace) -> Config:
     raise error
 
 
-def _pair(text: str) -> tuple[str, Any]:
-    """``key=value``, the value a number where it is one."""
-    key, _, value = text.partition("=")
+def _value(key: str, text: str) -> Any:
+    """The value of a key of ``pack``: a number where it can be one."""
+    if key == "delimiter":
+        return text
+    if text in ("true", "false"):
+        return text == "true"
     number: Callable[[str], Any]
     for number in (int, float):
         try:
-            return key, number(value)
+            return number(text)
         except ValueError:
             continue
-    return key, value.encode().decode("unicode_escape")
+    return text
 
 
 def _run(kind: str, arguments: argparse.Namespace) -> int:

@@ -72,7 +72,7 @@ def equipment(text: str) -> None:
 def listen(text: str) -> None:
     """A LISTEN."""
     spec = parse_listen(text)
-    if spec.ours:
+    if spec.ours or spec.kind == "systemd":
         return
     known = (*KEYS, *PROTOCOLS, "systemd", "haproxy")
     if spec.kind not in _foreign():

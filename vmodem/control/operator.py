@@ -27,6 +27,9 @@ class Operator(Protocol):
     def set_busy(self, name: str, on: bool) -> None:
         """Make a modem busy for callers, or free again."""
 
+    def pulse(self, name: str, pulse: str) -> None:
+        """Do a named sequence of line changes of a port."""
+
     def reload(self) -> list[str]:
         """Read the configuration again; what changed, in words."""
 

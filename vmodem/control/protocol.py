@@ -9,6 +9,7 @@ A request is ``{"do": WORD}`` with what the word takes beside it; requests are a
     ``calls``     ``limit``: how many, the latest first  list of call records
     ``hangup``    ``name``                               null
     ``busy``      ``name``, ``on``: true or false        null
+    ``pulse``     ``name``, ``pulse``: which one         null
     ``reload``                                           list of texts: what changed
     ``trace``     ``name``                               null, then lines for as long as the client stays
     ============  =====================================  ===========================================
@@ -51,6 +52,7 @@ class Request:
     do: str
     name: str = ""
     on: bool = False
+    pulse: str = ""
     limit: int = CALLS_LIMIT
 
 
@@ -60,6 +62,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "calls": ("limit",),
     "hangup": ("name",),
     "busy": ("name", "on"),
+    "pulse": ("name", "pulse"),
     "reload": (),
     "trace": ("name",),
 }
@@ -85,14 +88,16 @@ def parse_request(line: bytes) -> Request:
     extra = set(value) - {"do", *takes}
     if extra:
         raise RequestError(f"{do} takes {', '.join(takes) or 'nothing'}")
-    name, on, limit = value.get("name", ""), value.get("on", False), value.get("limit", CALLS_LIMIT)
-    if "name" in takes and not (isinstance(name, str) and name):
-        raise RequestError(f"{do}: name takes a text")
+    on, limit = value.get("on", False), value.get("limit", CALLS_LIMIT)
+    texts = {key: value.get(key, "") for key in ("name", "pulse")}
+    for key, text in texts.items():
+        if key in takes and not (isinstance(text, str) and text):
+            raise RequestError(f"{do}: {key} takes a text")
     if "on" in takes and not ("on" in value and isinstance(on, bool)):
         raise RequestError(f"{do}: on takes true or false")
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= CALLS_LIMIT:
         raise RequestError(f"{do}: limit takes a number from 1 to {CALLS_LIMIT}")
-    return Request(do, name, on, limit)
+    return Request(do, texts["name"], on, texts["pulse"], limit)
 
 
 class Address:

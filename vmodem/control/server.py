@@ -170,6 +170,8 @@ class _Client:
                 return operator.hang_up(request.name)
             case "busy":
                 return operator.set_busy(request.name, request.on)
+            case "pulse":
+                return operator.pulse(request.name, request.pulse)
             case "reload":
                 return operator.reload()
             case _:

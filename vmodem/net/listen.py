@@ -1,8 +1,8 @@
 """LISTEN strings: where calls come in.
 
 ``tcp:PORT``, ``tcp6:PORT``, ``unix:PATH`` and ``tls:PORT`` are sockets of our own, with ``haproxy:`` before
-them when a proxy says who calls, and a protocol before that when callers speak one.  Any other string is left
-to Twisted's server endpoints, which know systemd's ways.
+them when a proxy says who calls, and a protocol before that when callers speak one; ``systemd:`` is a socket
+that was handed over.  Any other string is left to Twisted's server endpoints.
 
 What does not belong here: who may call, and what becomes of the caller.
 """
@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from .accept import Acceptor
 from .address import literal, printable
 from .incoming import Accepted, Incoming, Peer
+from .lent import LentError, lent_socket
 from .listenspec import KEYS, PROTOCOLS, ListenError, ListenSpec, parse_listen
 from .options import tune
 from .spoken import Speak, Spoken
@@ -66,14 +67,14 @@ class Listener:
     def start(self) -> None:
         """Begin to accept.  Raises :class:`ListenError`."""
         self._spoken.start()
-        if not self.spec.ours:
+        if not (self.spec.ours or self.lent):
             self._start_foreign()
             return
         if self.spec.kind == "udp":
             self._datagrams = self._udp()
             self._datagrams.start()
             return
-        sock = self._unix_socket() if self.spec.kind == "unix" else self._tcp_socket()
+        sock = self._socket()
         take = self._take
         if self.spec.proxied:
             from .proxied import Proxied
@@ -132,6 +133,11 @@ class Listener:
         """From where the listener can be reached, when that is more than this machine; else None."""
         return self.spec.exposure
 
+    @property
+    def lent(self) -> bool:
+        """Whether the socket is another's, who goes on listening when we do not (systemd)."""
+        return self.spec.kind == "systemd"
+
     # -- our own sockets -----------------------------------------------------------------------------------
 
     def _take(self, sock: socket.socket, sockaddr: Any) -> None:
@@ -185,6 +191,16 @@ class Listener:
             raise self._error(exc) from None
         self._bound = int(sock.getsockname()[1])
         return sock
+
+    def _socket(self) -> socket.socket:
+        if self.spec.kind == "unix":
+            return self._unix_socket()
+        if not self.lent:
+            return self._tcp_socket()
+        try:
+            return lent_socket(self.spec.endpoint)
+        except LentError as exc:
+            raise ListenError(f'cannot listen on "{self.text}": {exc}') from None
 
     def _unix_socket(self) -> socket.socket:
         path = self.spec.path

@@ -13,6 +13,7 @@ from typing import Final
 
 from .address import IPAddress, literal
 from .endpoint import split_endpoint
+from .lent import LentError, meant
 
 BACKLOG: Final = 128
 #: Permissions of a Unix socket, unless told: its owner only.
@@ -138,6 +139,11 @@ def parse_listen(text: str) -> ListenSpec:
         raise ListenError(f'cannot listen on "{text}": say on what, like {protocol}:tcp:2323')
     if protocol and kind == "udp":
         raise ListenError(f'cannot listen on "{text}": {protocol} needs a connection, as tcp: has')
+    if kind == "systemd":
+        try:
+            meant(rest)
+        except LentError as exc:
+            raise ListenError(f'cannot listen on "{text}": {exc}') from None
     if kind not in KEYS:
         return ListenSpec(text, kind, protocol, endpoint=rest)
     values = _values(text, kind, words)

@@ -23,8 +23,8 @@ RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 class Seeker:
     """Looks for one server, from each :meth:`seek` until ``connected`` is called with a stream, or
-    :meth:`stop`.  ``missing`` hears why each attempt failed.  ``pauses`` are waits after a connection that was
-    made, in seconds, where the equipment behind the server takes harm from many."""
+    :meth:`stop`.  ``missing`` hears why each attempt failed.  ``pauses`` are waits after a connection that
+    was made, in seconds, where the equipment behind the server takes harm from many."""
 
     def __init__(
         self,

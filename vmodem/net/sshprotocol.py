@@ -26,6 +26,7 @@ from twisted.conch.ssh.transport import (
     SSHClientTransport,
 )
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .sshhosts import KnownHosts
@@ -57,6 +58,11 @@ _MODES: Final = (
 )
 
 
+#: What the library itself has to say is for who looks closely; as it comes it would go by the names of our
+#: classes, and tell every call's channels among what happens to calls.
+LIBRARY: Final = Logger("twisted.conch")
+
+
 class Transport(SSHClientTransport):
     """Packets and keys."""
 
@@ -77,11 +83,14 @@ class Transport(SSHClientTransport):
     def __init__(self, session: Session, hosts: KnownHosts) -> None:
         self._session = session
         self._hosts = hosts
+        self._log = LIBRARY
         self.supportedPublicKeys = hosts.signatures()
         #: Keys are being agreed on: nothing else may be sent.
         self.agreeing = False
         self._secured = False
         self._since_keys = 0
+        #: The far end was told that this is the end: what still comes from it means nothing.
+        self._disconnected = False
 
     def dataReceived(self, data: bytes) -> None:
         self._count(len(data))
@@ -96,6 +105,9 @@ class Transport(SSHClientTransport):
                 reason=str(exc),
             )
             self._session.fail("the far end does not keep to the SSH protocol")
+
+    def getPacket(self) -> bytes | None:
+        return None if self._disconnected else super().getPacket()
 
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
         self.incomingPacketSequence &= 0xFFFFFFFF  # RFC 4253 clause 6.4
@@ -150,6 +162,7 @@ class Transport(SSHClientTransport):
         elif reason == DISCONNECT_KEY_EXCHANGE_FAILED and desc.startswith(b"couldn't match"):
             why = "the far end has no algorithm that is still in use"
         self._session.reason = self._session.reason or why
+        self._disconnected = True
         super().sendDisconnect(reason, desc)
 
     def say_goodbye(self) -> None:
@@ -181,6 +194,7 @@ class Connection(SSHConnection):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
+        self._log = LIBRARY
         self._session = session
 
     def serviceStarted(self) -> None:
@@ -218,6 +232,7 @@ class Channel(SSHChannel):
 
     def __init__(self, session: Session) -> None:
         super().__init__(localWindow=WINDOW, localMaxPacket=PIECE)
+        self._log = LIBRARY
         self._session = session
         #: How the shell ended, once that was said.
         self.status = ""

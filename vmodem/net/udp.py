@@ -83,6 +83,8 @@ class UdpStream:
         self.peer = peer
         #: Datagrams that were dropped because the user did not take them in time.
         self.dropped = 0
+        #: Whether it ended because the peer was silent.
+        self.fell_silent = False
         self._reactor = reactor
         self._carrier = carrier
         self._size = size
@@ -261,6 +263,7 @@ class UdpStream:
         if left > 0:
             self._idle_timer = self._reactor.callLater(left, self._look_idle)
         else:
+            self.fell_silent = True
             self.end(Ending(Cause.TIMEOUT, f"nothing came for {self._idle_s:g} s"))
 
 

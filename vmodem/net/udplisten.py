@@ -239,7 +239,8 @@ class UdpListener(DatagramSocket):
             return
         del self._streams[address]
         self._full.discard(stream)
-        self._left[address] = self._reactor.seconds() + LINGER_S
+        if not stream.fell_silent:  # nothing of such a one can still be on its way
+            self._left[address] = self._reactor.seconds() + LINGER_S
         self._incoming.pop(stream)._closed()
         if not self._listening and not self._streams:
             self.shut()

@@ -58,6 +58,16 @@ class Settings:
     stop_bits: float = 1
     flow: PortFlow = PortFlow.NONE
 
+    def __str__(self) -> str:
+        """As people write them: ``9600 8N1 rtscts``."""
+        flow = "" if self.flow is PortFlow.NONE else f" {self.flow.value}"
+        return f"{self.rate} {self.framing}{flow}"
+
+    @property
+    def framing(self) -> str:
+        """Data bits, parity and stop bits: ``8N1``."""
+        return f"{self.data_bits}{self.parity}{self.stop_bits:g}"
+
     @property
     def character_s(self) -> float:
         """How long one character takes, in seconds; 0 where there is no rate."""

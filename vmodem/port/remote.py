@@ -74,7 +74,8 @@ class Speech(enum.Enum):
 class RemotePort(Port):
     """``remote:HOST:PORT`` and ``rfc2217:HOST:PORT``.  The framing is left as the server has it where it is
     None, and so are ``dtr`` and ``rts``; the arguments are those of the LINE string.  ``retry`` are pauses
-    after which the server is connected to again, in seconds: many of them open the port at each connection."""
+    after which the server is connected to again, in seconds: many of them open the port at each connection.
+    """
 
     _log = Logger()
 
@@ -354,8 +355,8 @@ class RemotePort(Port):
                 self._log.warn(
                     "{line}: {asked} was asked for, {real} is in force",
                     line=self.description,
-                    asked=repr(asked),
-                    real=repr(self._settings),
+                    asked=str(asked),
+                    real=str(self._settings),
                 )
         for wish in self._asked:
             if wish.answered(code, value):

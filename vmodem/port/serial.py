@@ -60,8 +60,8 @@ _GONE: Final = (OSError, ValueError, termios.error)
 class SerialPort(Port):
     """``serial:DEVICE``.  The arguments are those of the LINE string; ``dtr`` and ``rts`` are what these
     circuits are from the opening on, ``hupcl`` whether the system drops them at the closing (None: as the
-    device has it).  ``retry`` are pauses after which a device is opened again that was opened before, in seconds:
-    for equipment that takes harm from it.
+    device has it).  ``retry`` are pauses after which a device is opened again that was opened before, in
+    seconds: for equipment that takes harm from it.
 
     ``uart`` makes what asks the opened device about its circuits.
     """
@@ -445,7 +445,7 @@ class SerialPort(Port):
                 self._log.info(
                     "{line}: refuses {wanted}: {reason}",
                     line=self.description,
-                    wanted=repr(wanted),
+                    wanted=str(wanted),
                     reason=str(exc),
                 )
                 self._settings = before

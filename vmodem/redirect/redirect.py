@@ -16,10 +16,10 @@ from twisted.logger import Logger
 
 from vmodem.bridge.bridge import Bridge, Gather
 from vmodem.bridge.ends import Line, To, make_end, waits_for
-from vmodem.bridge.watching import CaptureTap
 from vmodem.call.originate import OfferInside
 from vmodem.net.pcapfile import PcapFile
 from vmodem.port.base import OUTPUTS, PortError
+from vmodem.port.watching import CaptureTap
 from vmodem.server.pack import Packer
 from vmodem.server.rules import PackRules
 

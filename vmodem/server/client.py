@@ -2,7 +2,7 @@
 
 A client that does not read has a queue of its own; what is done when that is full is its affair alone.
 
-What does not belong here: who may connect, write or change anything (station.py).
+What does not belong here: who may connect, write or change anything (sharing.py).
 """
 
 from __future__ import annotations

@@ -18,14 +18,13 @@ from vmodem.net.stream import Stream
 from vmodem.port.base import Signals
 
 from .client import Client
-from .sharing import SharedPort
+from .sharing import SharedPort, nobody
+from .spread import nowhere
 
 #: Pauses before the targets are tried again, in seconds; the last one stays.
 BACK_OFF_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 #: A connection of this length is a success: the pauses begin anew, in seconds.
 SETTLED_S: Final = 10.0
-#: How long one target may take, in seconds.
-REACH_S: Final = 10.0
 
 On = Literal["start", "data", "dsr"]
 
@@ -75,7 +74,7 @@ class ConnectBack:
         """Begin; the shared port must have been started."""
         self._started = True
         if self._on == "data":
-            self._shared.unclaimed = self._device_sent
+            self._shared.spread.unclaimed = self._device_sent
         if self._on == "dsr":
             self._shared.dsr_changed = self._dsr_changed
         if self._on == "start" or (self._on == "dsr" and Signals.DSR in self._shared.port.signals):
@@ -84,7 +83,7 @@ class ConnectBack:
     def stop(self) -> None:
         """Connect no more.  The connection there is stays."""
         self._started = False
-        self._shared.unclaimed, self._shared.dsr_changed = _nowhere, _nobody
+        self._shared.spread.unclaimed, self._shared.dsr_changed = nowhere, nobody
         self._give_up()
         self._early.clear()
 
@@ -143,13 +142,6 @@ class ConnectBack:
         self._reaching = self._reach(
             target, lambda stream: self._reached(target, stream), lambda reason: self._failed(target, reason)
         )
-        self._timer = self._reactor.callLater(REACH_S, self._too_long, target)
-
-    def _too_long(self, target: str) -> None:
-        self._timer = None
-        if self._reaching is not None:
-            self._reaching.cancel()
-        self._failed(target, f"no answer within {REACH_S:g} s")
 
     def _reached(self, target: str, stream: Stream) -> None:
         self._give_up()
@@ -189,11 +181,3 @@ class ConnectBack:
         reaching, self._reaching = self._reaching, None
         if reaching is not None:
             reaching.cancel()
-
-
-def _nowhere(data: bytes) -> None:
-    """Nobody wants it."""
-
-
-def _nobody(on: bool) -> None:
-    """Nobody wants to know."""

@@ -64,8 +64,10 @@ class Desk:
         self._outputs: Signals | None = None
         self._default_outputs = OUTPUTS
         self._changed = False
-        #: Called when a break begins or ends.
+        #: Called when a break begins or ends, when a change of settings is over, and when ours are driven.
         self.break_changed: Callable[[], None] = _unheard
+        self.settled: Callable[[Settings], None] = _unheard
+        self.driven: Callable[[Signals], None] = _unheard
         self._stopped = False
 
     # -- how it stands -------------------------------------------------------------------------------------
@@ -125,6 +127,7 @@ class Desk:
         if self._outputs is not None:
             self._outputs = None
             self._port.drive(self._default_outputs, OUTPUTS & ~self._default_outputs)
+            self.driven(self._default_outputs)
 
     def _restored(self) -> None:
         self._changed = self._outputs is not None
@@ -159,6 +162,7 @@ class Desk:
             return
         self._under_way = False
         self._cancel_guard()
+        self.settled(self._port.settings)
         done()
         self._next()
 
@@ -177,6 +181,7 @@ class Desk:
         self._outputs = (self._outputs | on) & ~off
         self._changed = True
         self._port.drive(on, off)
+        self.driven(self._outputs)
 
     def break_by(self, who: object, on: bool) -> None:
         """``who`` begins or ends a break, which is on while anybody sends one."""
@@ -212,5 +217,5 @@ def _applied(wanted: Wanted, now: Settings) -> Settings:
     return now  # one direction alone cannot be held up by other means than both
 
 
-def _unheard() -> None:
+def _unheard(*_: object) -> None:
     """Nobody wants to know."""

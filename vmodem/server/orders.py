@@ -19,6 +19,9 @@ from .speech import Order
 
 #: Telnet's break has no length; it is given this one, in seconds.
 BREAK_S: Final = 0.25
+#: So long after a break its sender goes on, in seconds: a receiver wants to see the line at rest, and whoever
+#: waited for the end of the break has his turn.
+REST_S: Final = 0.02
 
 
 class Orders:
@@ -82,13 +85,16 @@ class Orders:
             self.send_break(desk, answer)
 
     def send_break(self, desk: Desk, done: Callable[[], None]) -> None:
-        """Send a break of the usual length; ``done`` is called at its end."""
+        """Send a break of the usual length; ``done`` is called soon after its end."""
         key = object()
 
         def over() -> None:
-            self._breaks = [timer for timer in self._breaks if timer.active()]
             desk.break_by(key, False)
-            done()
+            self._later(REST_S, done)
 
         desk.break_by(key, True)
-        self._breaks.append(self._reactor.callLater(BREAK_S, over))
+        self._later(BREAK_S, over)
+
+    def _later(self, seconds: float, what: Callable[[], None]) -> None:
+        self._breaks = [timer for timer in self._breaks if timer.active()]
+        self._breaks.append(self._reactor.callLater(seconds, what))

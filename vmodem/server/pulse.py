@@ -9,6 +9,7 @@ What does not belong here: who asks for one.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,6 +70,31 @@ def parse_pulse(text: str) -> tuple[Step, ...]:
     if total > LONGEST_MS:
         raise PulseError(f"a pulse of {total} ms is longer than {LONGEST_MS} ms")
     return tuple(steps)
+
+
+class Pulses:
+    """The sequences of one port, one at a time; ``port`` is its name."""
+
+    def __init__(self, reactor: Any, desk: Desk, port: str) -> None:
+        self._reactor = reactor
+        self._desk = desk
+        self._port = port
+        self._pulse: Pulse | None = None
+
+    def begin(self, name: str, texts: Mapping[str, str]) -> None:
+        """Do the sequence ``name`` of ``texts``.  Raises :class:`PulseError`."""
+        if name not in texts:
+            known = ", ".join(sorted(texts)) or "none"
+            raise PulseError(f'{self._port} has no pulse "{name}"; it has: {known}')
+        steps = parse_pulse(texts[name])
+        if self._pulse is not None and not self._pulse.over:
+            raise PulseError(f"a pulse of {self._port} is still going on; wait until it is over")
+        self._pulse = Pulse(self._reactor, self._desk, steps)
+
+    def stop(self) -> None:
+        """Let the rest be."""
+        if self._pulse is not None:
+            self._pulse.stop()
 
 
 class Pulse:

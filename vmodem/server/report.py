@@ -19,10 +19,11 @@ def report(shared: SharedPort, now: float) -> Mapping[str, object]:
     port = shared.port
     settings, on = port.settings, port.signals
     return {
+        "state": _state(shared),
         "line": port.description,
         "device": shared.lost_for or ("there" if shared.is_attached else "nobody is attached"),
         "rate": settings.rate,
-        "framing": f"{settings.data_bits}{settings.parity}{settings.stop_bits:g}",
+        "framing": settings.framing,
         "flow": settings.flow.value,
         "circuits": [each.name for each in Signals if each in on and each.name != "NONE"],
         "counters": dataclasses.asdict(port.counters),
@@ -30,6 +31,15 @@ def report(shared: SharedPort, now: float) -> Mapping[str, object]:
         "pulses": sorted(shared.rules.pulses),
         "clients": [_client(shared, client, now) for client in shared.clients],
     }
+
+
+def _state(shared: SharedPort) -> str:
+    """In a word or two."""
+    count = len(shared.clients)
+    words = "free" if not count else f"{count} client{'s' if count > 1 else ''}"
+    if shared.lost_for:
+        words += ", no device"
+    return words
 
 
 def _client(shared: SharedPort, client: Client, now: float) -> Mapping[str, object]:

@@ -3,14 +3,14 @@
 :class:`SharedPort` is the port's user: what the device sends goes in packets to every client, and what they
 send goes to the device as the rules let them.
 
-What does not belong here: listeners and who is let in (the service's affair), the queue of a client
-(client.py), and how settings are changed (orders.py, desk.py).
+What does not belong here: listeners and who is let in (the service's affair), packets (spread.py), the queue
+of a client (client.py), and how settings are changed (orders.py, desk.py).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,44 +18,34 @@ from twisted.logger import Logger
 
 from vmodem.net.stream import Cause, Ending, Stream, unheard
 from vmodem.net.telnetsettings import TelnetSettings
-from vmodem.port.base import Noted, Port, Settings, Signals
-from vmodem.wire.comport import LineState, ModemState, Purge
+from vmodem.port.base import INPUTS, OUTPUTS, Noted, Port, Settings, Signals
+from vmodem.port.watching import Tap, Taps, Way
+from vmodem.wire.comport import ModemState, Purge
 from vmodem.wire.comport_port import PortServer, modem_state
 
 from .client import Client
 from .desk import Desk
 from .orders import Orders
-from .pack import Packer
 from .pen import Pen
-from .pulse import Pulse, PulseError, parse_pulse
+from .pulse import PulseError, Pulses
 from .rules import PortRules
 from .speech import Order, Owner, PortStream, speak, spoken
+from .spread import Spread, nowhere
 from .texts import expand
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
-
-    from vmodem.net.pcapfile import PcapFile
 
 BUSY: Final = b"\r\n[vmodem: this port is in use]\r\n"
 TAKEN_OVER: Final = b"\r\n[vmodem: another client has taken this port over]\r\n"
 GONE: Final = b"\r\n[vmodem: the device is gone; waiting for it]\r\n"
 BACK: Final = b"\r\n[vmodem: the device is back]\r\n"
 
-_STATES: Final = {
-    Noted.BREAK: LineState.BREAK,
-    Noted.FRAMING: LineState.FRAMING,
-    Noted.PARITY: LineState.PARITY,
-    Noted.OVERRUN: LineState.OVERRUN,
-}
-#: As termios(3) has it with PARMRK: FF 00 and the character; a break is a character of zeros.
-_MARKS: Final = {Noted.BREAK: b"\xff\x00\x00", Noted.FRAMING: b"\xff\x00", Noted.PARITY: b"\xff\x00"}
-
 
 class SharedPort:
     """A :class:`vmodem.port.base.PortUser` with clients.
 
-    ``capture`` is told every byte with its direction; ``changed`` is called when a client has come or gone.
+    ``taps`` see everything, the device being the line; ``changed`` is called when a client has come or gone.
     """
 
     _log = Logger()
@@ -66,34 +56,32 @@ class SharedPort:
         port: Port,
         rules: PortRules,
         *,
-        capture: PcapFile | None = None,
+        taps: Iterable[Tap] = (),
         changed: Callable[[], None] = unheard,
     ) -> None:
         self.port = port
         self.clients: list[Client] = []
-        #: Called at the device's data while there is no client, and when its DSR changes (connect-back).
-        self.unclaimed: Callable[[bytes], None] = _nowhere
-        self.dsr_changed: Callable[[bool], None] = _nobody
+        #: Called when the device's DSR changes (connect-back).
+        self.dsr_changed: Callable[[bool], None] = nobody
         self.lost_for: str = "not started"
         self.is_attached = True
         self._reactor = reactor
         self._changed = changed
-        self._capture = capture
         self._signals = Signals.NONE
-        self._readers: tuple[Client, ...] = ()
         self._holding: set[Client] = set()
         self._device_paused = False
         self._port_blocked = False
-        self._history = bytearray()
-        self._pulses: list[Pulse] = []
+        self._turn = 0
         self._desk: Desk | None = None
+        self._pulses: Pulses | None = None
         self._pen: Pen | None = None
         self._orders = Orders(reactor)
         self._stopped = False
         self.rules = rules
-        self._packer = self._make_packer()
-        self._bulk = self._packer.bulk
-        self._pass_by = True  # what comes in bulk may go straight to the clients
+        self.taps = Taps(rules.name, self._taps_changed, taps)
+        self.spread = Spread(reactor, port, rules, self.taps)
+        self.data_received = self.spread.data_received
+        self.noted = self.spread.noted
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -103,47 +91,58 @@ class SharedPort:
         self.port.start(self)
         self._signals = self.port.signals
         desk = self._desk = Desk(self._reactor, self.port)
-        desk.break_changed = self._break_changed
-        self.configure(self.rules)
+        desk.break_changed = self._break_turned
+        desk.settled = lambda settings: self.taps.show("happened", Way.TO_LINE, str(settings))
+        desk.driven = lambda outputs: self.taps.show("circuits", Way.TO_LINE, outputs)
+        self._pulses = Pulses(self._reactor, desk, self.rules.name)
+        self._make_pen()
+        self._taps_changed()
+        self.taps.show("circuits", Way.TO_LINE, self._signals & OUTPUTS)
 
     def stop(self) -> Deferred[None]:
         """Send every client away and stop the port."""
         self._stopped = True
-        self.unclaimed, self.dsr_changed = _nowhere, _nobody
-        self._packer.flush()
+        self.spread.unclaimed, self.dsr_changed = nowhere, nobody
+        self.spread.flush()
         for client in list(self.clients):
             self._remove(client)
             client.close()
-        for pulse in self._pulses:
-            pulse.stop()
+        if self._pulses is not None:
+            self._pulses.stop()
         self._orders.stop()
         if self._pen is not None:
             self._pen.stop()
         if self._desk is not None:
             self._desk.stop()
-        return self.port.stop()
+        stopped = self.port.stop()
+        stopped.addBoth(self._let_go)
+        return stopped
+
+    def _let_go(self, result: Any) -> Any:
+        self.taps.close()
+        return result
 
     def configure(self, rules: PortRules) -> None:
         """These are the rules from now on; clients stay."""
-        if rules.pack != self.rules.pack:
-            self._packer.flush()
-            self.rules = rules
-            self._packer = self._make_packer()
-        self.rules = rules
-        self._bulk = self._packer.bulk
-        del self._history[: max(0, len(self._history) - rules.history)]
-        self._pass_by = not (rules.printer or rules.history or rules.mark_errors or self._capture)
+        was, self.rules = self.rules, rules
+        self.spread.configure(rules)
+        if (rules.clients, rules.write_lock) != (was.clients, was.write_lock):
+            self._make_pen()
+        self._assign()
+
+    def _make_pen(self) -> None:
         if self._pen is not None:
             self._pen.stop()
             self._pen = None
-        if rules.clients == "share" and rules.write_lock > 0:
-            self._pen = Pen(self._reactor, rules.write_lock, self._to_device, lambda: self.port.backlog > 0)
-        self._assign()
+        if self.rules.clients == "share" and self.rules.write_lock > 0:
+            self._pen = Pen(
+                self._reactor, self.rules.write_lock, self._to_device, lambda: self.port.backlog > 0
+            )
 
-    def _make_packer(self) -> Packer:
-        return Packer(
-            self._reactor, self.rules.pack, lambda: self.port.settings.character_s, self._send_packet
-        )
+    def _taps_changed(self) -> None:
+        """Somebody more or less looks at what is carried."""
+        self.spread.configure(self.rules)
+        self._assign()
 
     # -- clients -------------------------------------------------------------------------------------------
 
@@ -160,7 +159,7 @@ class SharedPort:
     def join(self, stream: Stream, peer: str, listener: str = "") -> Client | None:
         """A client comes, its stream not yet started.  None: there is no room, and the stream is closed."""
         if self.full or self._stopped:
-            self._log.info("{port}: {peer} turned away: in use", port=self.rules.name, peer=peer)
+            self._say(f"{peer} turned away: in use")
             if isinstance(spoken(stream), PortStream):
                 stream.write(BUSY)
             stream.close(1.0)
@@ -170,11 +169,9 @@ class SharedPort:
             self._left()
         first = not self.clients
         client = Client(self._reactor, self, stream, peer, listener)
-        greeting = self.expand(self.rules.banner) + bytes(self._history)
+        greeting = self.expand(self.rules.banner) + self.spread.history
         self.clients.append(client)
-        self._log.info(
-            "{port}: {peer} connected on {listener}", port=self.rules.name, peer=peer, listener=listener
-        )
+        self._say(f"{peer} connected on {listener}")
         if self._port_blocked:
             client.hold("port")
         self._assign()
@@ -188,12 +185,7 @@ class SharedPort:
     def ended(self, client: Client, ending: Ending) -> None:
         """See :class:`vmodem.server.client.Host`."""
         clean = ending.cause is Cause.FINISHED
-        self._log.info(
-            "{port}: {peer} disconnected{why}",
-            port=self.rules.name,
-            peer=client.peer,
-            why="" if clean else f": {ending.detail}",
-        )
+        self._say(f"{client.peer} disconnected{'' if clean else f': {ending.detail}'}")
         self._remove(client)
         if clean:
             client.close()
@@ -206,10 +198,15 @@ class SharedPort:
         self._send_away(client, reason, f"\r\n[vmodem: {reason}]\r\n".encode("utf-8", "replace"))
         self._left()
 
+    def dismiss_all(self, reason: str) -> None:
+        """Everybody has to go."""
+        for client in list(self.clients):
+            self.dismiss(client, reason)
+
     def _send_away(self, client: Client, reason: str, text: bytes) -> None:
         if client not in self.clients:
             return
-        self._log.info("{port}: {peer} sent away: {why}", port=self.rules.name, peer=client.peer, why=reason)
+        self._say(f"{client.peer} sent away: {reason}")
         self._remove(client)
         client.close(text if client.reads_words else b"")
 
@@ -233,8 +230,8 @@ class SharedPort:
 
     def _assign(self) -> None:
         """Say where everybody's bytes go."""
-        self._readers = () if self.rules.printer else tuple(self.clients)
-        to_device: Callable[[bytes], None] = self.port.write if self._capture is None else self._to_device
+        self.spread.readers = () if self.rules.printer else tuple(self.clients)
+        to_device: Callable[[bytes], None] = self._to_device if self.taps else self.port.write
         for place, client in enumerate(self.clients):
             if self._pen is not None:
                 client.put = partial(self._pen.put, client)
@@ -252,6 +249,11 @@ class SharedPort:
     def _observed(self, client: Client, data: bytes) -> None:
         client.unheard += len(data)
 
+    def _say(self, text: str) -> None:
+        """Something happened with clients."""
+        self._log.info("{port}: {text}", port=self.rules.name, text=text)
+        self.taps.show("happened", Way.TO_LINE, text)
+
     def expand(self, text: str) -> bytes:
         """A text of the configuration as it is sent now."""
         values = {
@@ -264,43 +266,10 @@ class SharedPort:
 
     # -- from the device -----------------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """The device sent a chunk."""
-        if self._pass_by and len(data) >= self._bulk and not self._packer.held:
-            for client in self._readers:
-                client.deliver(data)
-            if not self._readers:
-                self.unclaimed(data)
-            return
-        if self._capture is not None:
-            self._capture.received(data)
-        if self.rules.printer:
-            return
-        self._packer.take(data.replace(b"\xff", b"\xff\xff") if self.rules.mark_errors else data)
-
-    def _send_packet(self, data: bytes) -> None:
-        history = self.rules.history
-        if history:
-            self._history += data[-history:]
-            if len(self._history) > 2 * history:
-                del self._history[:-history]
-        for client in self._readers:
-            client.deliver(data)
-        if not self._readers:
-            self.unclaimed(data)
-
-    def noted(self, what: Noted) -> None:
-        """See :class:`vmodem.port.base.PortUser`."""
-        self._packer.flush()
-        for client in self._readers:
-            client.note(_STATES[what])
-        mark = _MARKS.get(what)
-        if self.rules.mark_errors and mark is not None and not self.rules.printer:
-            self._packer.take(mark)  # a damaged character is the next byte
-
     def signals_changed(self, signals: Signals) -> None:
         """See :class:`vmodem.port.base.PortUser`."""
         before, self._signals = self._signals, signals
+        self.taps.show("circuits", Way.TO_TARGET, signals & INPUTS)
         for client in self.clients:
             client.inputs_changed()
         if (before ^ signals) & Signals.DSR:
@@ -316,11 +285,14 @@ class SharedPort:
 
     def lost(self, reason: str) -> None:
         """See :class:`vmodem.port.base.PortUser`."""
-        self.lost_for = reason or "gone"
-        self._log.warn("{port}: the device is gone: {reason}", port=self.rules.name, reason=reason)
-        self._packer.flush()
+        news, self.lost_for = not self.lost_for, reason or "gone"
+        self.taps.show("happened", Way.TO_TARGET, reason)
+        self.spread.flush()
         if self._signals:
             self.signals_changed(Signals.NONE)
+        if not news:
+            return  # it is gone for another reason
+        self._log.warn("{port}: the device is gone: {reason}", port=self.rules.name, reason=reason)
         for client in self.clients:
             client.say(GONE)
         self.write_drained()  # nothing waits for a device that is gone
@@ -331,6 +303,7 @@ class SharedPort:
         if not was_lost:
             return
         self._log.info("{port}: the device is there", port=self.rules.name)
+        self.taps.show("happened", Way.TO_TARGET, "the device is there")
         self.signals_changed(self.port.signals)
         for client in self.clients:
             client.say(BACK)
@@ -338,8 +311,7 @@ class SharedPort:
     # -- to the device -------------------------------------------------------------------------------------
 
     def _to_device(self, data: bytes) -> None:
-        if self._capture is not None:
-            self._capture.sent(data)
+        self.taps.show("carried", Way.TO_LINE, data)
         self.port.write(data)
 
     def write_blocked(self) -> None:
@@ -351,7 +323,10 @@ class SharedPort:
     def write_drained(self) -> None:
         """See :class:`vmodem.port.base.PortUser`."""
         self._port_blocked = False
-        for client in list(self.clients):
+        # Who goes on first fills a slow port again at once: each time it is another's turn.
+        self._turn += 1
+        at = self._turn % len(self.clients) if self.clients else 0
+        for client in self.clients[at:] + self.clients[:at]:
             if self._port_blocked:
                 break  # by what the one before had waiting
             client.release("port")
@@ -408,10 +383,10 @@ class SharedPort:
         else:
             self._orders.carry_out(self._desk, owner, self._controls(owner), order, codec, done)
 
-    def send_break(self) -> None:
-        """Send a break, for an operator."""
-        if self._desk is not None:
-            self._orders.send_break(self._desk, unheard)
+    def _break_turned(self) -> None:
+        if self._desk is not None and self._desk.sends_break:
+            self.taps.show("noted", Way.TO_LINE, Noted.BREAK)
+        self._break_changed()
 
     def _break_changed(self) -> None:
         """While one client sends a break the others' data waits, or the break would swallow it."""
@@ -431,30 +406,18 @@ class SharedPort:
         # What others are still to read is not this client's to throw away.
         received = Purge.RECEIVE in buffers and self.clients == [client]
         if received:
-            self._packer.clear()
+            self.spread.clear()
         sent = Purge.TRANSMIT in buffers
         if received or sent:
             self.port.purge(received, sent)
 
     def pulse(self, name: str) -> None:
         """Do a named sequence.  Raises :class:`vmodem.server.pulse.PulseError`."""
-        text = self.rules.pulses.get(name)
-        if text is None:
-            known = ", ".join(sorted(self.rules.pulses)) or "none"
-            raise PulseError(f'{self.rules.name} has no pulse "{name}"; it has: {known}')
-        steps = parse_pulse(text)
-        if self._desk is None or self._stopped:
+        if self._pulses is None or self._stopped:
             raise PulseError(f"{self.rules.name} is not started")
-        self._pulses = [each for each in self._pulses if not each.over]
-        if self._pulses:
-            raise PulseError(f"a pulse of {self.rules.name} is still going on; wait until it is over")
-        self._log.info("{port}: pulse {name}", port=self.rules.name, name=name)
-        self._pulses.append(Pulse(self._reactor, self._desk, steps))
+        self._pulses.begin(name, self.rules.pulses)
+        self._say(f"pulse {name}")
 
 
-def _nowhere(data: bytes) -> None:
-    """Nobody wants it."""
-
-
-def _nobody(on: bool) -> None:
+def nobody(on: bool) -> None:
     """Nobody wants to know."""

@@ -4,11 +4,12 @@
 before a change of settings is written before it, what was sent after it waits.  So that a client can still
 get a stuck port going, and end what it has begun, it is read ahead for a while when its data has to wait.
 
-What does not belong here: what becomes of the commands (station.py), and what waits for a client (client.py).
+What does not belong here: what becomes of the commands (orders.py), and what waits for a client (client.py).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -28,6 +29,8 @@ from vmodem.wire.telnet import Command, Telnet
 READ_AHEAD: Final = 65536
 #: What a command that waits counts for, in bytes.
 COMMAND_SIZE: Final = 64
+#: So many orders of a client that has gone are still carried out: each may take seconds of everybody's time.
+LAST_ORDERS: Final = 32
 
 #: Telnet's own break, which has no length.
 BRK: Final = Command(telnet.BRK)
@@ -160,9 +163,25 @@ class PortStream(TelnetStream):
                 self._happened(event)
 
     def _put(self, item: Any, size: int) -> None:
-        if not self._closing:
-            self._inbox.append(item)
-            self._ahead += size
+        inbox = self._inbox
+        if self._closing or (item == BRK and len(inbox) > self._busy and inbox[-1] == BRK):
+            return  # several breaks at one place are one
+        inbox.append(item)
+        self._ahead += size
+
+    def _leave_out(self) -> None:
+        """The client has gone: what it had sent is written, but nobody waits for its breaks, or for orders
+        without end."""
+        first = [self._inbox.popleft()] if self._busy else []
+        kept: list[Any] = []
+        orders = 0
+        for item in reversed(self._inbox):
+            if not isinstance(item, bytes):
+                orders += 1
+                if item == BRK or item == BreakSet(True) or orders > LAST_ORDERS:
+                    continue
+            kept.append(item)
+        self._inbox = deque([*first, *reversed(kept)])
 
     def _deliver(self, force: bool = False) -> None:
         if self._delivering:
@@ -210,7 +229,7 @@ class PortStream(TelnetStream):
             self.discard_pending()
 
     def stream_ended(self, ending: Ending) -> None:
-        """What the client had sent is still written, in order, and its orders are carried out."""
+        """What the client had sent is still written, in order, and its last orders are carried out."""
         if self._closed or self._ending is not None:
             return
         self._ending = ending
@@ -222,6 +241,7 @@ class PortStream(TelnetStream):
             if self._dead:
                 self._close_below()
         elif self._started:
+            self._leave_out()
             self._deliver()
             if not self._inbox:
                 self._tell_end()

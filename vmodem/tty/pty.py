@@ -228,7 +228,10 @@ class Pty:
             uid = -1 if self._owner is None else _number(self._owner, lambda name: pwd.getpwnam(name).pw_uid)
             gid = -1 if self._group is None else _number(self._group, lambda name: grp.getgrnam(name).gr_gid)
         except KeyError as exc:
-            raise TtyError(f"{self._description}: {exc.args[0]!s}.") from exc
+            name = str(exc.args[0]).rpartition(": ")[2]
+            raise TtyError(
+                f"{self._description}: no account or group {name} here; name one of this machine's."
+            ) from exc
         try:
             if uid >= 0 or gid >= 0:
                 os.fchown(slave, uid, gid)

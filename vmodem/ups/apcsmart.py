@@ -415,8 +415,3 @@ class ApcSmartDriver(Poller):
     def words(self) -> tuple[str, ...]:
         """Status words as last told."""
         return self._words
-
-    @property
-    def now(self) -> float:
-        """This moment, in seconds."""
-        return float(self._reactor.seconds())

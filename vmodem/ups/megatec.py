@@ -146,7 +146,7 @@ class MegatecDriver(MegatecLine):
         self._blocks: float | None = None  # what the reported battery voltage is multiplied by
         self._runtime = battery.Runtime(calibration) if calibration else None
         self._failures = 0
-        self._good = float(self._reactor.seconds())
+        self._good = self.now
 
     # -- the conversation ----------------------------------------------------------------------------------
 
@@ -155,11 +155,11 @@ class MegatecDriver(MegatecLine):
         await self._find()
         await self._identify()
         while self._ups.health is Health.FINE or not self._failures:
-            began = float(self._reactor.seconds())
+            began = self.now
             await self._poll()
             if not self._tasks:
                 pause = min(self._poll_s, RETRY_S) if self._failures else self._poll_s
-                await self._sleep(began + pause - float(self._reactor.seconds()))
+                await self._sleep(began + pause - self.now)
             await self._work()
 
     async def _find(self) -> None:
@@ -212,7 +212,7 @@ class MegatecDriver(MegatecLine):
     async def _poll(self, patient: bool = True) -> bool:
         """Ask for the status and publish it; whether there was one."""
         found = await self._status(patient)
-        now = float(self._reactor.seconds())
+        now = self.now
         if found is None:
             self._failures += 1
             silent = now - self._good >= SILENCE_S and self._failures > 1
@@ -234,6 +234,7 @@ class MegatecDriver(MegatecLine):
     def _declare(self) -> None:
         for name, (least, most) in _DELAYS.items():
             self._ups.declare(Variable(name, writable=True, ranges=((least, most),)))
+        self._ups.facts({name: str(delay) for name, delay in self._delays.items()})
         for name in _COMMANDS:
             self._ups.declare_command(name)
 
@@ -262,7 +263,6 @@ class MegatecDriver(MegatecLine):
             "ups.beeper.status": "enabled" if found.beeper else "disabled",
             "ups.type": "offline / line interactive" if found.standby else "online",
             "ups.alarm": "; ".join(alarms) or None,
-            **{name: str(delay) for name, delay in self._delays.items()},
             **self._battery(found, now),
         }
         self._ups.publish(values, words)
@@ -315,8 +315,7 @@ class MegatecDriver(MegatecLine):
             return
         rounded = megatec.start_delay if name == "ups.delay.start" else megatec.shutdown_delay
         self._delays[name] = rounded(int(value))
-        if self._active and not self._failures:
-            self._ups.publish({name: str(self._delays[name])})
+        self._ups.facts({name: str(self._delays[name])})
         done(Outcome.SUCCESS)
 
     def instant_command(self, name: str, argument: str, done: Done) -> None:

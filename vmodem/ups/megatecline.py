@@ -70,7 +70,7 @@ class MegatecLine(Poller):
                 return None
             self._owed.clear()
             found = megatec.status(line)
-        elif float(self._reactor.seconds()) >= self._watchful:
+        elif self.now >= self._watchful:
             return found
         return None if await self._anything_else(QUIET_S) else found
 
@@ -86,7 +86,7 @@ class MegatecLine(Poller):
     async def _settle(self) -> None:
         """Ask nothing until everything is answered that was asked, or never will be."""
         while self._owed:
-            left = self._owed[-1] + FORGOTTEN_S - float(self._reactor.seconds())
+            left = self._owed[-1] + FORGOTTEN_S - self.now
             if left <= 0 or await self._overhear(left) is None:
                 self._owed.clear()
 
@@ -94,8 +94,8 @@ class MegatecLine(Poller):
         """Whether anything is said in this time that nobody asked for now; it is heard out then."""
         if await self._overhear(seconds) is None:
             return False
-        end = float(self._reactor.seconds()) + BABBLE_S
-        while await self._overhear(QUIET_S) is not None and float(self._reactor.seconds()) < end:
+        end = self.now + BABBLE_S
+        while await self._overhear(QUIET_S) is not None and self.now < end:
             pass
         return True
 
@@ -104,7 +104,7 @@ class MegatecLine(Poller):
         self._replies.reset()
         self._port.purge(received=True, sent=True)
         self._port.write(request + megatec.END)
-        self._sent = float(self._reactor.seconds())
+        self._sent = self.now
         if status:
             while self._owed and self._owed[0] <= self._sent - FORGOTTEN_S:
                 self._owed.popleft()
@@ -114,12 +114,12 @@ class MegatecLine(Poller):
             lines: list[bytes | None] | None = await self._wait(self._limit)
         finally:
             self._asking = False
-        self._took = float(self._reactor.seconds()) - self._sent
+        self._took = self.now - self._sent
         return None if lines is None else lines[0] or b""
 
     async def _late(self) -> bool:
         """Whether the status comes after all, before the request is so old that it will not be answered."""
-        while (left := self._sent + SLOW_REPLY_S - float(self._reactor.seconds())) > 0:
+        while (left := self._sent + SLOW_REPLY_S - self.now) > 0:
             lines = await self._overhear(left)
             if lines is None:
                 break

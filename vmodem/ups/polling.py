@@ -95,6 +95,11 @@ class Poller(PortUser, abc.ABC):
         """The driver is being stopped, and the device is there."""
         return
 
+    @property
+    def now(self) -> float:
+        """This moment, in seconds."""
+        return float(self._reactor.seconds())
+
     async def _wait(self, seconds: float) -> Any:
         """What is given to :meth:`_give` meanwhile; None after ``seconds``."""
         if self._doomed:

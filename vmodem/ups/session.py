@@ -28,8 +28,8 @@ IDLE_S: Final = 60.0
 SLOW_S: Final = 1.0
 #: How long a last reply may take to be taken, in seconds.
 DRAIN_S: Final = 2.0
-#: Requests answered in one go.
-BATCH: Final = 64
+#: Requests answered in one go: a thousand clients that never stop asking must not hold up the UPSes.
+BATCH: Final = 4
 
 
 class Session:

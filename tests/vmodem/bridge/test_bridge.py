@@ -59,7 +59,7 @@ def test_a_lost_target_holds_the_line_up_and_costs_what_was_under_way(rig: Rig) 
     rig.there.vanish("reset by the peer")
     rig.here.send(b"gh")
     rig.settle()
-    assert rig.bridge.status()["target"] == {
+    assert rig.bridge.status()["at target"] == {
         "where": "memory:target",
         "present": False,
         "reason": "reset by the peer",
@@ -278,7 +278,7 @@ def test_a_tap_that_fails_costs_no_byte(rig: Rig) -> None:
     rig.here.send(b"one")
     rig.here.send(b"two")
     assert rig.there.take() == b"onetwo"
-    assert rig.bridge.taps == []
+    assert len(rig.bridge.taps) == 0
 
 
 # -- packets, beginning and end ---

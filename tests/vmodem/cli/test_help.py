@@ -60,3 +60,11 @@ def test_nothing_slow_is_imported(tmp_path: Path, arguments: list[str], spared: 
         timeout=20,
     )
     assert spared & set(done.stdout.partition("modules:")[2].split()) == set()
+
+
+def test_interrupted_while_it_still_reads_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vmodem.cli.parser", interrupted)
+    assert main(["status"]) == 130

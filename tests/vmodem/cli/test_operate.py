@@ -108,6 +108,20 @@ def test_hang_up_and_busy(desk: Desk) -> None:
     assert desk.told.heard == [("hang up", "front"), ("busy", "back", True), ("busy", "back", False)]
 
 
+def test_pulse(desk: Desk) -> None:
+    assert desk.run("pulse", "front", "reset") == (0, "front: reset has begun\n", "")
+    assert desk.told.heard == [("pulse", "front", "reset")]
+
+
+def test_a_port_has_clients_and_not_a_call() -> None:
+    clients = [{"address": f"127.0.0.1:{port}"} for port in range(1, 6)]
+    port = {"what": "port", "name": "scale", "state": "5 clients", "line": "/dev/ttyS1", "clients": clients}
+    shown = state_table({"scale": port, "idle": {**port, "name": "idle", "state": "free", "clients": []}})
+    first, second = shown.splitlines()[1:]
+    assert first.endswith("5 clients  /dev/ttyS1  127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:3 and 2 more")
+    assert second.split() == ["idle", "port", "free", "/dev/ttyS1", "-"]
+
+
 def test_a_name_that_is_not_there(desk: Desk) -> None:
     code, out, err = desk.run("hangup", "fornt\x1b[2J")
     assert (code, out) == (1, "")

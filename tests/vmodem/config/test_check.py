@@ -214,7 +214,7 @@ def test_upses_and_their_users(lines: str, key: str | None) -> None:
 def test_what_tables_mean_together_is_told_though_they_have_mistakes_of_their_own() -> None:
     """All at once: nobody wants to correct a word and be told then of what was wrong all the time."""
     found = wrong(
-        '''
+        """
 [modem.a]
 line = "pty:here"
 answer = ["tcp:8001", "tcp:99999"]
@@ -233,7 +233,7 @@ modems = ["a", "d", 5]
 order = "linaer"
 [directory]
 "5551234" = "tcp:host"
-'''
+"""
     )
     assert set(found) == {
         "modem.a.answer[2]",
@@ -252,7 +252,7 @@ order = "linaer"
 
 def test_a_mistake_draws_no_others_after_it() -> None:
     found = wrong(
-        '''
+        """
 [modem.a]
 pair = "10.0.0.1"
 pair_secret = 5
@@ -268,7 +268,7 @@ password = 5
 [port.other]
 line = "/dev/ttyS1"
 listen = 5
-'''
+"""
     )
     assert set(found) == {
         "modem.a.pair_secret",

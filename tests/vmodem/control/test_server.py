@@ -102,8 +102,15 @@ def test_words(desk: Desk) -> None:
     assert len(client.ask({"do": "calls", "limit": 1})["result"]) == 1
     assert client.ask({"do": "hangup", "name": "front"}) == {"ok": True, "result": None}
     assert client.ask({"do": "busy", "name": "back", "on": True}) == {"ok": True, "result": None}
+    assert client.ask({"do": "pulse", "name": "back", "pulse": "reset"}) == {"ok": True, "result": None}
     assert client.ask({"do": "reload"}) == {"ok": True, "result": ["modem front: changed"]}
-    assert desk.told.heard == [("calls", 1), ("hang up", "front"), ("busy", "back", True), ("reload",)]
+    assert desk.told.heard == [
+        ("calls", 1),
+        ("hang up", "front"),
+        ("busy", "back", True),
+        ("pulse", "back", "reset"),
+        ("reload",),
+    ]
 
 
 def test_what_cannot_be_done_is_said(desk: Desk) -> None:
@@ -136,6 +143,7 @@ def test_the_owner_only(desk: Desk) -> None:
         b'{"do": "hangup", "name": 1}\n',
         b'{"do": "busy", "name": "front"}\n',
         b'{"do": "busy", "name": "front", "on": 1}\n',
+        b'{"do": "pulse", "name": "front"}\n',
         b'{"do": "calls", "limit": 0}\n',
         b'{"do": "calls", "limit": 1e99}\n',
         b'{"do": "calls", "limit": true}\n',

@@ -380,7 +380,9 @@ def test_an_agent_that_never_answers(reactor: Reactor, tmp_path: Path) -> None:
         assert not far.reasons + far.streams
 
 
-def test_unknown_host_tells_the_far_end_nothing(reactor: Reactor, tmp_path: Path) -> None:
+def test_unknown_host_tells_the_far_end_nothing(
+    reactor: Reactor, tmp_path: Path, logged: list[dict[str, Any]]
+) -> None:
     (tmp_path / "known_hosts").write_text("")
     far = Far(reactor, tmp_path)
     said: list[Any] = []
@@ -390,7 +392,18 @@ def test_unknown_host_tells_the_far_end_nothing(reactor: Reactor, tmp_path: Path
     assert reason.endswith(f"ssh-keyscan host.example >> {tmp_path}/known_hosts")
     reactor.run_for(0.05)
     assert said == [(9, b"bad host key")]
+    assert not [event for event in logged if "packet" in str(event.get("description"))]
     far.close()
+
+
+def test_what_the_library_tells_of_itself_is_not_ours(
+    reactor: Reactor, far: Far, logged: list[dict[str, Any]]
+) -> None:
+    user, _ = far.call()
+    user.stream.close(1.0)
+    reactor.run_for(0.1)
+    ours = [event for event in logged if str(event["log_namespace"]).startswith("vmodem")]
+    assert not [event for event in ours if event["log_level"].name == "info"]
 
 
 def test_unreadable_known_hosts(reactor: Reactor, tmp_path: Path) -> None:

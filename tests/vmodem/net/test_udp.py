@@ -138,6 +138,9 @@ def test_silence_ends_the_call(reactor: Reactor) -> None:
         reactor.until(lambda: calls.users[0].endings)
         assert calls.users[0].endings[0].cause is Cause.TIMEOUT
         assert calls.users[0].data == b"x" * 5
+        calls.incoming[0].stream.close(0)
+        sock.send(b"one that speaks once in a while is heard each time")
+        reactor.until(lambda: len(calls.users) == 2)
     calls.stop()
 
 

@@ -160,8 +160,11 @@ def test_status(reactor: Reactor, make: Make, host: Host) -> None:
     assert service.status() == {
         "what": "redirect",
         "name": "com1",
-        "line": {"where": service.redirect.bridge.line.description, "present": False, "circuits": []},
-        "target": {"where": f"tcp:127.0.0.1:{host.port}", "present": True},
+        "state": "free, connected",
+        "line": service.redirect.bridge.line.description,
+        "target": f"tcp:127.0.0.1:{host.port}",
+        "at line": {"where": service.redirect.bridge.line.description, "present": False, "circuits": []},
+        "at target": {"where": f"tcp:127.0.0.1:{host.port}", "present": True},
         "to target": {"bytes": 0, "dropped": 0, "waiting": 0, "held up": False},
         "to line": {"bytes": 0, "dropped": 0, "waiting": 0, "held up": False},
     }

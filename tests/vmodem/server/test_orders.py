@@ -9,8 +9,9 @@ import pytest
 from tests.helpers.fakeport import FakePort
 from tests.helpers.sharing import Remote, Sharing
 from vmodem.port.base import Noted, PortFlow, Settings, Signals
+from vmodem.server.orders import REST_S
 from vmodem.server.rules import PackRules
-from vmodem.server.speech import READ_AHEAD
+from vmodem.server.speech import LAST_ORDERS, READ_AHEAD
 
 WILL_44 = b"\xff\xfb\x2c"
 BRK = b"\xff\xf3"
@@ -153,6 +154,7 @@ def test_settings_keep_their_place_among_the_data(desk: Sharing) -> None:
     one.say(b"old" + rate(300) + sb(3, 3) + b"new" + BRK + b"last" + sb(5, 9) + sb(5, 11) + b"end")
     desk.tick()
     desk.tick(0.25)
+    desk.tick(REST_S)
     assert desk.port.story == [
         b"old",
         Settings(rate=300),
@@ -222,6 +224,39 @@ def test_a_break_ends_by_itself(desk: Sharing) -> None:
     one.close()
     desk.tick(1.0)
     assert desk.port.story[-2:] == [("break", True), ("break", False)]
+
+
+def test_a_flood_of_breaks_is_one_and_leaves_with_its_client(desk: Sharing) -> None:
+    desk.open()
+    flood, two = desk.client("telnet"), desk.client()
+    flood.say(BRK * 1000)
+    flood.say((b"x" + BRK) * 1000)
+    two.say(b"waits")
+    desk.tick(0.25)
+    two.arrive()
+    assert desk.port.written == b"waits"
+    flood.close()
+    for _ in range(8):
+        desk.tick(0.25)
+        flood.arrive()
+    assert len(desk.shared.clients) == 1
+    assert desk.port.written.count(b"x") == 1000, "what it had sent is written all the same"
+    assert desk.port.story.count(("break", True)) == desk.port.story.count(("break", False)) < 12
+
+
+def test_of_a_client_that_has_gone_the_last_orders_are_carried_out(
+    desk: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.open()
+    one = program(desk)
+    monkeypatch.setattr(desk.port, "set", lambda wanted, done: None)  # each takes all the patience there is
+    one.say(b"".join(rate(300 + i) for i in range(900)) + b"data")
+    one.close()
+    for _ in range(LAST_ORDERS + 2):
+        desk.tick(8.0)
+        one.arrive()
+    assert desk.shared.clients == []
+    assert desk.port.written == b"data"
 
 
 def test_the_last_to_leave_restores_what_was_configured(desk: Sharing) -> None:

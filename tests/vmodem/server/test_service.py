@@ -281,6 +281,29 @@ def test_a_job_is_printed_to_its_end(bench: Bench) -> None:
     assert bench.port.written == job
 
 
+@pytest.mark.parametrize("protocol", ["", "rfc2217:"])
+def test_at_a_slow_device_everybody_has_his_turn(bench: Bench, protocol: str) -> None:
+    service = bench.serve(protocol + LOCAL)
+    bench.port.room = 1000
+    socks = [bench.client(service) for _ in range(3)]
+
+    def write(what: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            socks[what].send(b"%d" % what * 65536)
+
+    def heard() -> bool:
+        for number in range(3):
+            write(number)
+        bench.port.take(20_000)
+        return all(bench.port.written.count(b"%d" % number) > 200_000 for number in range(3))
+
+    bench.reactor.until(heard, 20, tick=0.001)
+    counts = [bench.port.written.count(b"%d" % number) for number in range(3)]
+    assert max(counts) < 3 * min(counts), counts
+    bench.port.room = 1 << 30
+    bench.port.take()
+
+
 # -- connect-back ---
 
 

@@ -39,7 +39,11 @@ def test_a_speed_in_the_line_is_meant() -> None:
     ("kind", "settings", "found"),
     [
         ("contact", {"options": {"mfr": "x"}}, {"options": "cable_override"}),
-        ("contact", {"cable": 99, "override": {"lb": "dsr"}}, {"cable": "0 to 23", "cable_override.lb": "-cts"}),
+        (
+            "contact",
+            {"cable": 99, "override": {"lb": "dsr"}},
+            {"cable": "0 to 23", "cable_override.lb": "-cts"},
+        ),
         ("contact", {"override": {"ol": "+cts", "ob": "-cts"}}, {"cable_override": "twice"}),
         (
             "contact",
@@ -51,7 +55,11 @@ def test_a_speed_in_the_line_is_meant() -> None:
         (
             "megatec",
             {"options": {"no-ratngs": "yes", "no-vendor": "perhaps", "runtime": "1,2"}},
-            {"options.no-ratngs": "no-ratings", "options.no-vendor": "yes nor no", "options.runtime": "720,50"},
+            {
+                "options.no-ratngs": "no-ratings",
+                "options.no-vendor": "yes nor no",
+                "options.runtime": "720,50",
+            },
         ),
         ("megatec", {"options": {"battery-low": "26", "battery-high": "20"}}, {"options": "full battery"}),
         ("apcsmart", {"options": {"cable-power": "both"}}, {"options.cable-power": "normal"}),

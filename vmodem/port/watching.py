@@ -1,13 +1,15 @@
-"""Whoever looks at what goes over a bridge, or changes it.
+"""Whoever looks at what goes over a line.
 
-What does not belong here: carrying it.
+What does not belong here: carrying it, and changing it.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
+
+from twisted.logger import Logger
 
 from vmodem.net.pcapfile import PcapFile
 from vmodem.port.base import Noted, Signals
@@ -22,7 +24,13 @@ _CIRCUITS: Final = (
     (Signals.DCD, Circuits.DCD),
     (Signals.RI, Circuits.RI),
 )
-_CROSSED: Final = ((Signals.DSR, Circuits.DTR), (Signals.CTS, Circuits.RTS))
+#: An application at the other end of a cable shows its circuits crossed over; ours are what they are.
+_CROSSED: Final = (
+    (Signals.DSR, Circuits.DTR),
+    (Signals.CTS, Circuits.RTS),
+    (Signals.DTR, Circuits.DTR),
+    (Signals.RTS, Circuits.RTS),
+)
 _EVENTS: Final = {
     Noted.BREAK: Event.BREAK,
     Noted.FRAMING: Event.FRAMING_ERROR,
@@ -32,34 +40,15 @@ _EVENTS: Final = {
 
 
 class Way(enum.Enum):
-    """A direction; the value is its arrow in a trace, the line being on the left."""
+    """A direction; the value is its arrow in a trace, the line being on the left, and whatever is on the
+    network on the right."""
 
     TO_TARGET = "->"
     TO_LINE = "<-"
 
 
-class Filter:
-    """Looks at the bytes of a bridge and may change them.  Override what is needed.
-
-    A method gets each chunk as it arrived, cut anywhere, and returns what is to be carried on; what it keeps
-    back it has to give out with a later chunk, or by :meth:`send`.  One that raises ends the bridge: bytes
-    that were to be changed must not go unchanged.
-    """
-
-    #: Sends bytes one way, past the filter; set when the bridge starts.
-    send: Callable[[Way, bytes], None]
-
-    def to_target(self, data: bytes) -> bytes:
-        """Bytes of the line, on their way to the target."""
-        return data
-
-    def to_line(self, data: bytes) -> bytes:
-        """Bytes of the target, on their way to the line."""
-        return data
-
-
 class Tap(Protocol):
-    """Sees everything as it arrives, before a filter changes it."""
+    """Sees everything as it arrives."""
 
     def carried(self, way: Way, data: bytes) -> None:
         """A chunk arrived."""
@@ -75,6 +64,48 @@ class Tap(Protocol):
 
     def close(self) -> None:
         """It is over."""
+
+
+class Taps:
+    """Everybody who looks.  ``name`` is whose line it is; ``changed`` is called when somebody more or less
+    looks."""
+
+    _log = Logger()
+
+    def __init__(self, name: str, changed: Callable[[], None], taps: Iterable[Tap] = ()) -> None:
+        self._name = name
+        self._changed = changed
+        self._taps = list(taps)
+
+    def __len__(self) -> int:
+        return len(self._taps)
+
+    def add(self, tap: Tap) -> None:
+        """Show everything to ``tap`` from now on, too."""
+        self._taps.append(tap)
+        self._changed()
+
+    def remove(self, tap: Tap) -> None:
+        """Show ``tap`` nothing any more."""
+        if tap in self._taps:
+            self._taps.remove(tap)
+            self._changed()
+
+    def show(self, what: str, way: Way, detail: object) -> None:
+        """Call the method ``what`` of every tap."""
+        for tap in list(self._taps):
+            try:
+                getattr(tap, what)(way, detail)
+            except Exception:
+                # The bytes are somebody's; the tap is only curious.
+                self._log.failure("{name}: a tap failed, and is taken away", name=self._name)
+                self.remove(tap)
+
+    def close(self) -> None:
+        """It is over for all of them."""
+        taps, self._taps = self._taps, []
+        for tap in taps:
+            tap.close()
 
 
 class Trace:
@@ -107,15 +138,16 @@ class Trace:
 
 
 class CaptureTap:
-    """A tap that writes a capture as the application at the line sees it: its bytes are sent, those of the
-    target received, its DTR and RTS are what we read as DSR and CTS there."""
+    """A tap that writes a capture as the application sees it whose bytes go the way ``sent``: those are sent,
+    the others received, its DTR and RTS are what we read as DSR and CTS there, or drive for it."""
 
-    def __init__(self, file: PcapFile) -> None:
+    def __init__(self, file: PcapFile, sent: Way = Way.TO_TARGET) -> None:
         self._file = file
+        self._sent = sent
         self._ours = self._theirs = Circuits(0)
 
     def carried(self, way: Way, data: bytes) -> None:
-        if way is Way.TO_TARGET:
+        if way is self._sent:
             self._file.sent(data)
         else:
             self._file.received(data)
@@ -125,13 +157,13 @@ class CaptureTap:
 
     def circuits(self, way: Way, signals: Signals) -> None:
         shown = Circuits(0)
-        for signal, circuit in _CIRCUITS if way is Way.TO_LINE else _CROSSED:
+        for signal, circuit in _CROSSED if way is self._sent else _CIRCUITS:
             if signal in signals:
                 shown |= circuit
-        if way is Way.TO_LINE:
-            self._theirs = shown
-        else:
+        if way is self._sent:
             self._ours = shown
+        else:
+            self._theirs = shown
         self._file.circuits(self._ours | self._theirs)
 
     def happened(self, way: Way, text: str) -> None:
