@@ -107,9 +107,7 @@ class Program:
         self._stopping = True
         self._awaited.clear()
         self.control.stop()
-        stopped: Any = DeferredList(
-            [service.stop() for _, service in self.working()], consumeErrors=True
-        )
+        stopped: Any = DeferredList([service.stop() for _, service in self.working()], consumeErrors=True)
         self.board.close()
         stopped.addCallback(lambda _: None)
         stopped.addTimeout(STOP_LIMIT_S, self._reactor, onTimeoutCancel=lambda *_: None)

@@ -40,8 +40,10 @@ from vmodem.port.wishes import Wish, Wishes
 from vmodem.wire import comport
 from vmodem.wire.comport import LineState, ModemState, Purge
 
-#: How long a server may take to show what it speaks, and to answer a change, in seconds.
+#: How long a server may take to show what it speaks, in seconds.
 ANSWER_S: Final = 3.0
+#: How long it may take to answer a change, in seconds: whoever asked us for it may wait no longer than 3.
+CHANGE_S: Final = 2.5
 #: Its inputs are asked for again when it has not told them after so long, in seconds.
 POLL_S: Final = 1.0
 #: How long written bytes may take to leave when the port is stopped, in seconds.
@@ -428,7 +430,7 @@ class RemotePort(Port):
         if not words:
             self._later(lambda: done(self._settings))
             return
-        self._asked.append(Wish(self._reactor, set(changed), done, ANSWER_S, self._not_answered))
+        self._asked.append(Wish(self._reactor, set(changed), done, CHANGE_S, self._not_answered))
         server.command(b"".join(words))
 
     def _not_answered(self, wish: Wish) -> None:
