@@ -254,12 +254,7 @@ def test_status_trace_pulse_and_hangup(scene: Scene, far: Far) -> None:
     scene.finally_(follows.close)
     raw = connect(scene, server.ports()[0])
     until(lambda: server.status["clients"], "a client")
-
-    def shown() -> bool:
-        far.send(b"?")
-        return follows.pump(0.1)
-
-    until(shown, "the trace begins")
+    follows.expect(rb"<- \(9600 8N1\)\n")
     far.send(b"12.5 kg\r")
     follows.expect(rb"-> '12\.5 kg\\r'\n")
     raw.send(b"W\r\n")

@@ -149,10 +149,14 @@ class PortService:
     def trace(self, sink: Callable[[str], None]) -> Callable[[], None]:
         """Give ``sink`` a line for everything that happens, until what is returned is called: ``->`` comes
         from the device, ``<-`` goes to it."""
-        from vmodem.port.watching import Trace
+        from vmodem.port.base import INPUTS
+        from vmodem.port.watching import Trace, Way
 
         trace = Trace(sink, self._reactor.seconds)
         self.shared.taps.add(trace)
+        port = self.shared.port
+        trace.happened(Way.TO_LINE, str(port.settings))
+        trace.circuits(Way.TO_TARGET, port.signals & INPUTS)
         return lambda: self.shared.taps.remove(trace)
 
     # -- clients -------------------------------------------------------------------------------------------

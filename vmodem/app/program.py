@@ -84,6 +84,8 @@ class Program:
     def start(self) -> None:
         """Start everything, or nothing.  Raises :class:`StartError`."""
         tables = _tables(self.config)
+        if self.config.panel is not None:
+            self._log.warn("[panel] is passed over: this version has no web panel")
         raise_descriptor_limit(DESCRIPTORS + DESCRIPTORS_EACH * len(tables))
         from vmodem.modem.storage import prepare_folder
 

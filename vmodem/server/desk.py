@@ -88,8 +88,15 @@ class Desk:
             flow,
             flow_in,
         )
-        on = self._port.signals if self._outputs is None else self._outputs
+        on = self._ours
         return Standing(settings, Signals.DTR in on, Signals.RTS in on, bool(self._breaking))
+
+    @property
+    def _ours(self) -> Signals:
+        """The circuits that we drive; where none can be seen they are as every port has them at first."""
+        if self._outputs is not None:
+            return self._outputs
+        return self._port.signals & OUTPUTS if self._port.signals_known & OUTPUTS else OUTPUTS
 
     def breaks(self, who: object) -> bool:
         """Whether it is ``who`` that sends the break there is."""
@@ -176,9 +183,8 @@ class Desk:
     def drive(self, on: Signals, off: Signals) -> None:
         """Turn these circuits on and those off, at the same moment."""
         if self._outputs is None:
-            known = self._port.signals_known & OUTPUTS
-            self._outputs = self._default_outputs = self._port.signals & OUTPUTS if known else OUTPUTS
-        self._outputs = (self._outputs | on) & ~off
+            self._default_outputs = self._ours
+        self._outputs = (self._ours | on) & ~off
         self._changed = True
         self._port.drive(on, off)
         self.driven(self._outputs)

@@ -124,6 +124,14 @@ def test_every_set_is_answered(desk: Sharing) -> None:
     assert desk.port.settings == Settings(4800, 7, "E", 2, PortFlow.XON_XOFF)
 
 
+def test_circuits_that_nobody_can_see_are_as_they_were_driven(desk: Sharing) -> None:
+    desk.port.signals_known = Signals.NONE
+    desk.open()
+    one = program(desk)
+    assert asked(desk, one, sb(5, 7) + sb(5, 10)) == [(105, 8), (105, 11)]
+    assert asked(desk, one, sb(5, 9) + sb(5, 7) + sb(5, 10)) == [(105, 9), (105, 9), (105, 11)]
+
+
 def test_a_rate_that_is_nearly_right_is_right(desk: Sharing) -> None:
     desk.open()
     one = program(desk)
