@@ -333,3 +333,25 @@ def test_what_it_costs_to_open(scene: Scene, reactor: Reactor) -> None:
     began = time.monotonic()
     Call(reactor, server.settings()).stream().abort()
     assert time.monotonic() - began < 5
+
+
+def test_a_modem_dials_a_login(scene: Scene) -> None:
+    """ATDT leads to a shell on another machine; an unknown host is NO CARRIER, with the reason in the log."""
+    server = Server(scene, "stty raw -echo; printf welcome; exec cat")
+    home = scene.folder / ".ssh"
+    home.mkdir(mode=0o700)
+    for file, name in ((server.key, "id_ed25519"), (server.known_hosts, "known_hosts")):
+        (home / name).write_bytes(file.read_bytes())
+        (home / name).chmod(0o600)
+    modem = scene.modem("--entry", f"5551000=ssh:{USER}@127.0.0.1:{server.port}", answer=None)
+    dte = scene.dte(modem)
+    dte.connect("5551000")
+    dte.expect("welcome")
+    dte.send(bytes(range(256)))
+    assert dte.take(256) == bytes(range(256))
+    dte.escape(1.05)
+    dte.ok("ATH")
+    (home / "known_hosts").write_text("")
+    dte.send("ATDT5551000\r")
+    dte.expect("NO CARRIER")
+    modem.wait_log("known_hosts")
