@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.helpers.reactors import Reactor
 from tests.helpers.servers import free_port
 from tests.helpers.upses import Client
 
+_APART = "mount -t tmpfs none /run && mkdir /run/nut && exec "
 #: Debian's upsmon is a script that asks the machine's own configuration first.
 REAL_UPSMON = Path("/lib/nut/upsmon")
 #: What upsc says of itself on standard error.
@@ -242,7 +244,12 @@ class Upsmon:
         )
         (folder / "upsmon.conf").chmod(0o600)
         path = "/usr/bin:/bin:/usr/sbin:/sbin"
-        self.process = start(upsmon, "-F", "-p", env={"PATH": path, "NUT_CONFPATH": str(folder)})
+        command = [upsmon, "-F", "-p"]
+        if os.getuid() == 0:
+            # It keeps others of its kind away by a file of the system: each gets a place of its own for it.
+            (unshare,) = need("unshare")
+            command = [unshare, "--mount", "sh", "-c", _APART + shlex.join(command)]
+        self.process = start(*command, env={"PATH": path, "NUT_CONFPATH": str(folder)})
 
     @property
     def told(self) -> list[str]:

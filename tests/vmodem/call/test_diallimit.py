@@ -57,6 +57,6 @@ def test_never_more(per_minute: int, waits: list[float]) -> None:
         if not left:
             placed.append(clock.now)
         else:
-            assert 0 < left <= 60
+            assert 0 < left < 60.001  # binary fractions add up to a hair more
     for moment in placed:
         assert sum(moment <= each < moment + 60 for each in placed) <= per_minute

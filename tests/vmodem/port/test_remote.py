@@ -284,10 +284,9 @@ def test_a_suspended_server_holds_us_up(reactor: Reactor, begin: Begin, server: 
     user = begin(port)
     codec = up(reactor, user, server)
     server.send(codec.telnet.subnegotiation(telnet.COM_PORT, bytes((108,))))
-    reactor.run_for(0.03)
+    reactor.until(lambda: user.blocked)
     port.write(b"held")
     port.set(Settings(300), user.done.append)
-    assert user.blocked
     reactor.run_for(0.03)
     assert server.read().data == b""
     server.send(codec.telnet.subnegotiation(telnet.COM_PORT, bytes((109,))))
