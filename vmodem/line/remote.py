@@ -28,11 +28,9 @@ from vmodem.wire.comport import (
     Agreed,
     LineState,
     ModemState,
-    Parity,
     Purge,
     Refused,
     Signature,
-    Stop,
     Suspended,
 )
 from vmodem.wire.comport_client import Answered, ComPortClient, LineStateTold, ModemStateTold
@@ -54,14 +52,6 @@ CHARACTER_BITS: Final = 10
 CALL_POLL_S: Final = 0.05
 
 _ENDED: Final = getattr(select, "POLLRDHUP", 0)
-_PARITIES: Final = {
-    "N": Parity.NONE,
-    "O": Parity.ODD,
-    "E": Parity.EVEN,
-    "M": Parity.MARK,
-    "S": Parity.SPACE,
-}
-_STOPS: Final = {1: Stop.ONE, 1.5: Stop.ONE_AND_A_HALF, 2: Stop.TWO}
 _FLOWS: Final = {
     "none": (comport.FLOW_NONE,),
     "rtscts": (comport.FLOW_HARDWARE,),
@@ -102,8 +92,8 @@ class RemoteLine(CodedLine):
         self._asked = {
             comport.SET_BAUDRATE: speed,
             comport.SET_DATASIZE: bits,
-            comport.SET_PARITY: None if parity is None else _PARITIES[parity],
-            comport.SET_STOPSIZE: None if stop is None else _STOPS[stop],
+            comport.SET_PARITY: None if parity is None else comport.PARITIES[parity],
+            comport.SET_STOPSIZE: None if stop is None else comport.STOPS[stop],
         }
         self._wiring = Wiring(
             self.description,

@@ -14,24 +14,16 @@ from vmodem.port.base import PortFlow, Settings
 from vmodem.wire import comport
 from vmodem.wire.comport import Parity, Stop
 
-PARITIES: Final = {
-    "N": Parity.NONE,
-    "O": Parity.ODD,
-    "E": Parity.EVEN,
-    "M": Parity.MARK,
-    "S": Parity.SPACE,
-}
-STOPS: Final = {1: Stop.ONE, 1.5: Stop.ONE_AND_A_HALF, 2: Stop.TWO}
-#: Values of SET-CONTROL; the first is for both directions, or outbound where a second follows.
+#: Values of SET-CONTROL: outbound or both, and inbound.
 FLOWS: Final = {
-    PortFlow.NONE: (comport.FLOW_NONE,),
-    PortFlow.RTS_CTS: (comport.FLOW_HARDWARE,),
-    PortFlow.XON_XOFF: (comport.FLOW_XON,),
+    PortFlow.NONE: (comport.FLOW_NONE, comport.FLOW_IN_NONE),
+    PortFlow.RTS_CTS: (comport.FLOW_HARDWARE, comport.FLOW_IN_HARDWARE),
+    PortFlow.XON_XOFF: (comport.FLOW_XON, comport.FLOW_IN_XON),
     PortFlow.DTR_DSR: (comport.FLOW_DSR, comport.FLOW_IN_DTR),
 }
-_PARITY_OF: Final = {value: name for name, value in PARITIES.items()}
-_STOP_OF: Final = {value: bits for bits, value in STOPS.items()}
-_FLOW_OF: Final = {values[0]: flow for flow, values in FLOWS.items()} | {comport.FLOW_DCD: PortFlow.NONE}
+FLOW_OF: Final = {outbound: flow for flow, (outbound, _) in FLOWS.items()}
+#: An answer may say this, too.
+_FLOW_TOLD: Final = FLOW_OF | {comport.FLOW_DCD: PortFlow.NONE}
 #: Code, and the field it sets.
 _FIELDS: Final = {
     comport.SET_BAUDRATE: "rate",
@@ -97,7 +89,9 @@ class Wishes:
         flow = self._wanted["flow"]
         if flow is None:
             return (comport.FLOW_QUERY,) if query else ()
-        return FLOWS[flow]
+        outbound, inbound = FLOWS[flow]
+        # The first is for both directions where they are alike.
+        return (outbound,) if comport.IN_OF[outbound] == inbound else (outbound, inbound)
 
     def answered(self, settings: Settings, code: int, value: int) -> Settings:
         """``settings`` after the server's answer; unchanged by one that makes no sense."""
@@ -107,12 +101,12 @@ class Wishes:
             elif code == comport.SET_DATASIZE:
                 known = value if 5 <= value <= 8 else settings.data_bits
             elif code == comport.SET_PARITY:
-                known = _PARITY_OF[Parity(value)]
+                known = comport.PARITY_OF[Parity(value)]
             elif code == comport.SET_STOPSIZE:
-                known = _STOP_OF[Stop(value)]
+                known = comport.STOP_OF[Stop(value)]
             elif code == comport.SET_CONTROL and code not in self._confirmed:
                 # Later ones may be answers to anything: one server says "no flow control" to every command.
-                known = _FLOW_OF[value]
+                known = _FLOW_TOLD[value]
             else:
                 return settings
         except (KeyError, ValueError):
@@ -148,7 +142,7 @@ class Wish:
 
     def answered(self, code: int, value: int) -> bool:
         """Whether an answer was one of those."""
-        if code not in self._codes or (code == comport.SET_CONTROL and value not in _FLOW_OF):
+        if code not in self._codes or (code == comport.SET_CONTROL and value not in _FLOW_TOLD):
             return False
         self._codes.discard(code)
         return True
@@ -161,7 +155,7 @@ class Wish:
 
 def _coded(code: int, value: Any) -> int:
     if code == comport.SET_PARITY:
-        return int(PARITIES[value])
+        return int(comport.PARITIES[value])
     if code == comport.SET_STOPSIZE:
-        return int(STOPS[value])
+        return int(comport.STOPS[value])
     return int(value)

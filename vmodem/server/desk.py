@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from vmodem.port.base import OUTPUTS, Port, PortFlow, Settings, Signals
+from vmodem.port.base import OUTPUTS, Port, Settings, Signals
+from vmodem.port.wishes import FLOW_OF, FLOWS
 from vmodem.wire import comport
 from vmodem.wire.comport import Parity, PortSettings, Stop
 from vmodem.wire.comport_port import Port as Standing
@@ -24,25 +25,6 @@ from vmodem.wire.comport_server import TOLERANCE
 BREAK_LIMIT_S: Final = 1.0
 #: A change that the port has not answered for in so long is taken as refused, in seconds.
 PATIENCE_S: Final = 8.0
-
-_PARITIES: Final = {
-    "N": Parity.NONE,
-    "O": Parity.ODD,
-    "E": Parity.EVEN,
-    "M": Parity.MARK,
-    "S": Parity.SPACE,
-}
-_STOPS: Final = {1: Stop.ONE, 2: Stop.TWO, 1.5: Stop.ONE_AND_A_HALF}
-#: Flow control as SET-CONTROL has it, towards the device's data and back.
-_FLOWS: Final = {
-    PortFlow.NONE: (comport.FLOW_NONE, comport.FLOW_IN_NONE),
-    PortFlow.XON_XOFF: (comport.FLOW_XON, comport.FLOW_IN_XON),
-    PortFlow.RTS_CTS: (comport.FLOW_HARDWARE, comport.FLOW_IN_HARDWARE),
-    PortFlow.DTR_DSR: (comport.FLOW_DSR, comport.FLOW_IN_DTR),
-}
-_PARITY_OF: Final = {value: key for key, value in _PARITIES.items()}
-_STOP_OF: Final = {value: key for key, value in _STOPS.items()}
-_FLOW_OF: Final = {out: flow for flow, (out, _) in _FLOWS.items()}
 
 _Job = tuple[Callable[[Settings], Settings], Callable[[], None]]
 
@@ -79,12 +61,12 @@ class Desk:
         rate = now.rate
         if self._asked_rate and abs(rate - self._asked_rate) <= self._asked_rate * TOLERANCE:
             rate = self._asked_rate
-        flow, flow_in = _FLOWS[now.flow]
+        flow, flow_in = FLOWS[now.flow]
         settings = PortSettings(
             rate,
             now.data_bits,
-            _PARITIES.get(now.parity, Parity.NONE),
-            _STOPS.get(now.stop_bits, Stop.ONE),
+            comport.PARITIES.get(now.parity, Parity.NONE),
+            comport.STOPS.get(now.stop_bits, Stop.ONE),
             flow,
             flow_in,
         )
@@ -215,11 +197,11 @@ def _applied(wanted: Wanted, now: Settings) -> Settings:
         case "bits":
             return replace(now, data_bits=value)
         case "parity":
-            return replace(now, parity=_PARITY_OF[Parity(value)])
+            return replace(now, parity=comport.PARITY_OF[Parity(value)])
         case "stop":
-            return replace(now, stop_bits=_STOP_OF[Stop(value)])
-        case "flow" if value in _FLOW_OF:
-            return replace(now, flow=_FLOW_OF[value])
+            return replace(now, stop_bits=comport.STOP_OF[Stop(value)])
+        case "flow" if value in FLOW_OF:
+            return replace(now, flow=FLOW_OF[value])
     return now  # one direction alone cannot be held up by other means than both
 
 

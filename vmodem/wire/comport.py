@@ -113,6 +113,19 @@ class Stop(enum.IntEnum):
     ONE_AND_A_HALF = 3
 
 
+#: Parity and stop bits as people write them.
+PARITIES: Final = {
+    "N": Parity.NONE,
+    "O": Parity.ODD,
+    "E": Parity.EVEN,
+    "M": Parity.MARK,
+    "S": Parity.SPACE,
+}
+STOPS: Final = {1: Stop.ONE, 1.5: Stop.ONE_AND_A_HALF, 2: Stop.TWO}
+PARITY_OF: Final = {value: name for name, value in PARITIES.items()}
+STOP_OF: Final = {value: bits for bits, value in STOPS.items()}
+
+
 class Purge(enum.IntFlag):
     """Buffers of the access server: what came from the device, and what is to go there."""
 

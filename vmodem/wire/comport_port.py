@@ -15,19 +15,18 @@ from typing import Final
 
 from . import comport
 from .comport import LineState, ModemState, PortSettings
-from .comport_server import SHORT_RATES, TOLERANCE, BreakSet, ComPortServer, LinesSet
+from .comport_server import (
+    EMPTY,
+    LINES,
+    SHORT_CODES,
+    SHORT_RATES,
+    TOLERANCE,
+    BreakSet,
+    ComPortServer,
+    LinesSet,
+)
 from .telnet import Telnet
 
-#: Transmitter empty, as NOTIFY-LINESTATE shows it.
-EMPTY: Final = LineState.SHIFT_EMPTY | LineState.HOLDING_EMPTY
-
-_SHORT_CODES: Final = {rate: code for code, rate in SHORT_RATES.items()}
-_LINES: Final = {
-    comport.DTR_ON: ("dtr", True),
-    comport.DTR_OFF: ("dtr", False),
-    comport.RTS_ON: ("rts", True),
-    comport.RTS_OFF: ("rts", False),
-}
 #: Flow control towards the client's data, and back; what each value of SET-CONTROL sets.
 _FLOW_OUT: Final = frozenset(comport.IN_OF)
 _FLOW_IN: Final = frozenset((*comport.IN_OF.values(), comport.FLOW_IN_DTR))
@@ -93,7 +92,7 @@ class PortServer(ComPortServer):
         if what.change and abs(now - what.value) <= what.value * TOLERANCE:
             now = what.value  # clients take any other number for a refusal
         if what.short:
-            return self._answer(what.code, bytes((_SHORT_CODES.get(now, 0),)))
+            return self._answer(what.code, bytes((SHORT_CODES.get(now, 0),)))
         return self._answer(what.code, comport.pack_rate(now))
 
     def line_state(self, state: LineState) -> bytes:
@@ -129,8 +128,8 @@ class PortServer(ComPortServer):
         self._events.append(Wanted(code, asked, field if good else "", asked if good else 0, short))
 
     def _control(self, value: int) -> None:
-        if value in _LINES:
-            self._set_line(*_LINES[value])
+        if value in LINES:
+            self._set_line(*LINES[value])
         elif value in (comport.BREAK_ON, comport.BREAK_OFF):
             self._events.append(BreakSet(value == comport.BREAK_ON))
         elif value in _FLOW_OUT:

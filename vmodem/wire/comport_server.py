@@ -47,9 +47,12 @@ TOLERANCE: Final = 0.03
 #: How often the signature is told; more would be an answer longer than its question without end.
 SIGNATURES: Final = 4
 
-_SHORT_CODES: Final = {rate: code for code, rate in SHORT_RATES.items()}
-_TRANSMITTER_EMPTY: Final = LineState.SHIFT_EMPTY | LineState.HOLDING_EMPTY
-_LINES: Final = {
+#: The same the other way round.
+SHORT_CODES: Final = {rate: code for code, rate in SHORT_RATES.items()}
+#: Transmitter empty, as NOTIFY-LINESTATE shows it.
+EMPTY: Final = LineState.SHIFT_EMPTY | LineState.HOLDING_EMPTY
+#: Values of SET-CONTROL that drive circuits: which, and whether on.
+LINES: Final = {
     comport.DTR_ON: ("dtr", True),
     comport.DTR_OFF: ("dtr", False),
     comport.RTS_ON: ("rts", True),
@@ -161,7 +164,7 @@ class ComPortServer(ComPortEnd):
             return self.telnet.command(telnet.BRK) if self.telnet.spoken else b""
         if not self._line_mask & LineState.BREAK:
             return b""
-        state = (_TRANSMITTER_EMPTY | LineState.BREAK) & self._line_mask
+        state = (EMPTY | LineState.BREAK) & self._line_mask
         return self._answer(comport.NOTIFY_LINESTATE, bytes((state,)))
 
     def suspend(self, on: bool) -> bytes:
@@ -185,7 +188,7 @@ class ComPortServer(ComPortEnd):
         elif code == comport.SET_CONTROL:
             self._control(comport.unpack_byte(code, value))
         elif code == comport.NOTIFY_LINESTATE:
-            self._send(self._answer(code, bytes((_TRANSMITTER_EMPTY,))))
+            self._send(self._answer(code, bytes((EMPTY,))))
         elif code == comport.NOTIFY_MODEMSTATE:
             self._send(self._answer(code, bytes((self._state,))))
         elif code in (comport.FLOWCONTROL_SUSPEND, comport.FLOWCONTROL_RESUME):
@@ -238,7 +241,7 @@ class ComPortServer(ComPortEnd):
             self._apply(field, wanted)
         now: int = getattr(self.settings, field)
         if short:
-            self._send(self._answer(code, bytes((_SHORT_CODES.get(now, 0),))))
+            self._send(self._answer(code, bytes((SHORT_CODES.get(now, 0),))))
         elif code == comport.SET_BAUDRATE:
             self._send(self._answer(code, comport.pack_rate(now)))
         else:
@@ -254,8 +257,8 @@ class ComPortServer(ComPortEnd):
 
     def _control(self, value: int) -> None:
         answer = value
-        if value in _LINES:
-            self._set_line(*_LINES[value])
+        if value in LINES:
+            self._set_line(*LINES[value])
         elif value in (comport.BREAK_ON, comport.BREAK_OFF):
             on = value == comport.BREAK_ON
             if on is not self._break:
