@@ -182,6 +182,7 @@ class Pluggable:
         self.wire = Wire(master)
 
     def unplug(self) -> None:
+        self.link.unlink()  # before its number is given to somebody else
         self.wire.close()
 
     @property
