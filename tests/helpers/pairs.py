@@ -7,9 +7,9 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from vmodem.net.incoming import Incoming, Peer
-from vmodem.net.pair import PairStream
-from vmodem.net.pairends import Introduction, PairAcceptor, PairDialer
+from vmodem.net.incoming.connection import Incoming, Peer
+from vmodem.net.pair.ends import Introduction, PairAcceptor, PairDialer
+from vmodem.net.pair.stream import PairStream
 from vmodem.net.stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
 
 STEP_S = 0.05

@@ -38,20 +38,26 @@ KNOW_ATPARSER = {"cli", "app", "config", "modem", "call"}
 
 # Slow to import, or not there at all in a plain install: only these modules name them at their top, and these
 # are themselves imported only where they are needed, inside a function.
-HEAVY = {
+HEAVY: dict[str, set[str]] = {
     "serial": {
         "vmodem.line.serialport",
         "vmodem.port.serial",
         "vmodem.tty.device",
         "vmodem.tty.equipment",
     },
-    "twisted.internet.serialport": {"vmodem.line.serialport"},
-    "OpenSSL": {"vmodem.net.tls"},
-    "service_identity": {"vmodem.net.tls"},
-    "cryptography": {"vmodem.net.tls", "vmodem.net.ssh"},
-    "twisted.internet.ssl": {"vmodem.net.tls"},
-    "twisted.conch": {"vmodem.net.ssh", "vmodem.net.sshlogin", "vmodem.net.sshprotocol"},
-    "zeroconf": {"vmodem.net.dnssd"},
+    "ssl": {
+        "vmodem.net.tls.begin",
+        "vmodem.net.tls.context",
+        "vmodem.net.tls.names",
+        "vmodem.net.tls.session",
+        "vmodem.net.tls.stream",
+    },
+    "twisted.internet.serialport": set(),
+    "twisted.internet.ssl": set(),
+    "OpenSSL": set(),
+    "cryptography": set(),
+    "twisted.conch": {"vmodem.net.ssh.call", "vmodem.net.ssh.login", "vmodem.net.ssh.protocol"},
+    "zeroconf": {"vmodem.net.names.dnssd"},
 }
 
 

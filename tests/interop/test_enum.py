@@ -16,7 +16,7 @@ from tests.helpers.reactors import Reactor, reactor
 from tests.helpers.servers import free_port, running
 from vmodem.call.numbering import Numbering
 from vmodem.call.records import Line, Lines, Number, Records, render
-from vmodem.net.dns import DnsResolver
+from vmodem.net.names.dns import DnsResolver
 from vmodem.wire.ddds import rewritten
 
 __all__ = ["reactor"]

@@ -15,7 +15,7 @@ from tests.helpers.calls import Listening, closed_port, listening
 from tests.helpers.certificates import Certificates, certificates
 from tests.helpers.reactors import Reactor, reactor
 from vmodem.net.stream import Cause, FdStream
-from vmodem.net.tls import (
+from vmodem.net.tls.begin import (
     TlsClientSettings,
     TlsServerSettings,
     TlsStream,

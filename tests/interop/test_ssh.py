@@ -20,7 +20,7 @@ from tests.helpers.calls import Listening, closed_port, descriptors
 from tests.helpers.process import Scene, until
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor, reactor
-from vmodem.net.ssh import SshSettings, open_ssh
+from vmodem.net.ssh.call import SshSettings, open_ssh
 from vmodem.net.stream import Cause, FdStream, Stream
 
 __all__ = ["reactor"]
@@ -157,7 +157,7 @@ def test_every_byte_both_ways(
     """Eight bits, with the terminal made raw, stalls on either side, and keys agreed on in the middle."""
     options = ["RekeyLimit 256K"] if new_keys == "they" else []
     if new_keys == "we":
-        monkeypatch.setattr("vmodem.net.sshprotocol.REKEY_BYTES", 300_000)
+        monkeypatch.setattr("vmodem.net.ssh.protocol.REKEY_BYTES", 300_000)
     server = Server(scene, "stty raw -echo; printf ready; exec cat", *options)
     call = Call(reactor, server.settings())
     user = call.user()

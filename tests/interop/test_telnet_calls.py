@@ -26,11 +26,11 @@ from tests.helpers.ends import Watching
 from tests.helpers.process import Scene, until
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
-from vmodem.net.accept import Acceptor
-from vmodem.net.comport import PortWishes, Rfc2217Stream
+from vmodem.net.incoming.accept import Acceptor
 from vmodem.net.options import tune
 from vmodem.net.stream import Ending, FdStream, Stream
-from vmodem.net.telnet import Role, TelnetSettings, TelnetStream
+from vmodem.net.telnet.comport import PortWishes, Rfc2217Stream
+from vmodem.net.telnet.stream import Role, TelnetSettings, TelnetStream
 from vmodem.wire.comport import FLOW_HARDWARE, Parity, PortSettings, Stop
 
 pytestmark = [

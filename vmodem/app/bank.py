@@ -28,8 +28,8 @@ class Bank:
     def __init__(self, reactor: Any, config: GroupConfig, board: Switchboard) -> None:
         from vmodem.call.answer import Answerer
         from vmodem.call.hunt import HuntGroup
-        from vmodem.net.access import CallerRules
-        from vmodem.net.listen import ListenError
+        from vmodem.net.admission.rules import CallerRules
+        from vmodem.net.incoming.listen import ListenError
 
         self.name = config.name
         self.config = config
@@ -44,7 +44,7 @@ class Bank:
 
     def start(self) -> None:
         """Listen.  Raises :class:`StartError`."""
-        from vmodem.net.listen import ListenError
+        from vmodem.net.incoming.listen import ListenError
 
         try:
             self._answerer.start()
@@ -89,7 +89,7 @@ class Bank:
 
     def apply(self, config: GroupConfig) -> None:
         """Become what ``config`` says.  Raises :class:`StartError` for a listener that cannot be had."""
-        from vmodem.net.listen import ListenError
+        from vmodem.net.incoming.listen import ListenError
 
         self.config = config
         self._fill(config)
@@ -101,7 +101,7 @@ class Bank:
             self._free_changed()
 
     def _fill(self, config: GroupConfig) -> None:
-        from vmodem.net.access import AccessError
+        from vmodem.net.admission.rules import AccessError
 
         try:
             self._answerer.door.settings = door_settings(config)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vmodem.call.doorkeeper import DoorSettings
     from vmodem.call.originate import Numbering, OfferInside
     from vmodem.call.target import Target
-    from vmodem.net.resolve import Resolver
+    from vmodem.net.names.resolve import Resolver
     from vmodem.net.stream import Stream
     from vmodem.wire.dnssd import Service
 
@@ -59,7 +59,7 @@ class Switchboard:
         if numbers.enum or numbers.resolver or hunting:
             from vmodem.call.numbering import Numbering as Tree
             from vmodem.config.grammar import resolver_address
-            from vmodem.net.dns import DnsResolver
+            from vmodem.net.names.dns import DnsResolver
 
             try:
                 server = resolver_address(numbers.resolver) if numbers.resolver else None
@@ -79,7 +79,7 @@ class Switchboard:
         from vmodem.call.numbering import Neighbours
 
         try:
-            from vmodem.net.dnssd import LocalNetwork
+            from vmodem.net.names.dnssd import LocalNetwork
         except ImportError as exc:
             raise StartError(
                 f"lan = true needs more than is installed ({exc}); run: pip install 'vmodem[mdns]'",
@@ -110,9 +110,9 @@ class Switchboard:
 
 
 def door_settings(config: Answering) -> DoorSettings:
-    """What callers must meet.  Raises :class:`vmodem.net.access.AccessError`."""
+    """What callers must meet.  Raises :class:`vmodem.net.admission.rules.AccessError`."""
     from vmodem.call.doorkeeper import DoorSettings
-    from vmodem.net.access import CallerRules
+    from vmodem.net.admission.rules import CallerRules
 
     return DoorSettings(
         CallerRules(config.allow_callers), config.password, config.allow_certificates, config.caller_limits
@@ -121,7 +121,7 @@ def door_settings(config: Answering) -> DoorSettings:
 
 def _announced(config: Config) -> tuple[Service, ...]:
     """The modems that others on the local network can reach by number."""
-    from vmodem.net.listenspec import parse_listen
+    from vmodem.net.incoming.spec import parse_listen
     from vmodem.wire.dnssd import AnnouncementError, Service
 
     services: list[Service] = []

@@ -37,8 +37,8 @@ class PortService:
         self, reactor: Any, config: PortConfig, make: Callable[[Any, str], Port] | None = None
     ) -> None:
         from vmodem.call.answer import CLIENTS, Answerer
-        from vmodem.net.access import AccessError
-        from vmodem.net.listen import ListenError
+        from vmodem.net.admission.rules import AccessError
+        from vmodem.net.incoming.listen import ListenError
         from vmodem.port.base import PortError
         from vmodem.server.pulse import PulseError
         from vmodem.server.sharing import SharedPort
@@ -68,7 +68,7 @@ class PortService:
 
     def start(self) -> None:
         """Begin.  Raises :class:`StartError`; nothing is left open then."""
-        from vmodem.net.listen import ListenError
+        from vmodem.net.incoming.listen import ListenError
         from vmodem.port.base import PortError
 
         if self.config.capture:
@@ -120,8 +120,8 @@ class PortService:
     def apply(self, config: PortConfig) -> None:
         """Become what ``config`` says; clients stay.  Raises :class:`StartError` for what cannot be had; all
         the rest is in force then."""
-        from vmodem.net.access import AccessError
-        from vmodem.net.listen import ListenError
+        from vmodem.net.admission.rules import AccessError
+        from vmodem.net.incoming.listen import ListenError
         from vmodem.server.pulse import PulseError
 
         try:
@@ -247,10 +247,10 @@ def pack_rules(pack: Pack) -> PackRules:
 
 def _door(config: PortConfig) -> DoorSettings:
     """Who may come in.  Nobody beyond this machine who has not been thought of: raises :class:`StartError`
-    for a listener that would let anybody in, and :class:`vmodem.net.access.AccessError`."""
+    for a listener that would let anybody in, and :class:`vmodem.net.admission.rules.AccessError`."""
     from vmodem.call.doorkeeper import DoorSettings
-    from vmodem.net.access import CallerRules
-    from vmodem.net.listenspec import parse_listen
+    from vmodem.net.admission.rules import CallerRules
+    from vmodem.net.incoming.spec import parse_listen
 
     watched = (
         config.open

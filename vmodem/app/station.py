@@ -45,8 +45,8 @@ class Station:
         from vmodem.modem.driver import Driver
         from vmodem.modem.leased import LeasedLine, parse_leased
         from vmodem.modem.storage import StateFolder, default_folder
-        from vmodem.net.access import AccessError, CallerRules, DialRules
-        from vmodem.net.listen import ListenError
+        from vmodem.net.admission.rules import AccessError, CallerRules, DialRules
+        from vmodem.net.incoming.listen import ListenError
 
         self.name = config.name
         self.config = config
@@ -106,7 +106,7 @@ class Station:
         """
         from atparser import InitError
         from vmodem.line.base import LineError
-        from vmodem.net.listen import ListenError
+        from vmodem.net.incoming.listen import ListenError
 
         try:
             self._answerer.start()
@@ -151,7 +151,7 @@ class Station:
     def apply(self, config: ModemConfig) -> None:
         """Become what ``config`` says; calls go on.  Raises :class:`StartError` for a listener that cannot
         be had; all the rest is in force then."""
-        from vmodem.net.listen import ListenError
+        from vmodem.net.incoming.listen import ListenError
 
         self.config = config
         self._fill(config)
@@ -167,7 +167,7 @@ class Station:
         from vmodem.call.paired import Partners
         from vmodem.call.target import parse_target
         from vmodem.modem.leased import parse_leased
-        from vmodem.net.access import DialRules
+        from vmodem.net.admission.rules import DialRules
 
         board = self._board
         out = self._originator

@@ -14,8 +14,8 @@ from vmodem.config.schema import UserConfig
 from .start import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, StartError
 
 if TYPE_CHECKING:
-    from vmodem.net.listen import Listener
-    from vmodem.net.listenspec import ListenSpec
+    from vmodem.net.incoming.listen import Listener
+    from vmodem.net.incoming.spec import ListenSpec
     from vmodem.ups.datagrams import Datagrams
     from vmodem.ups.model import Ups
     from vmodem.ups.upsd import Served, Upsd
@@ -54,8 +54,8 @@ class Desk:
     def join(self, text: str, served: Served, cert: str = "", key: str = "") -> None:
         """Serve a UPS on a LISTEN string, or serve it differently there; ``cert`` and ``key`` are for
         STARTTLS.  Raises :class:`StartError`, and then the UPS is not served there."""
-        from vmodem.net.listen import ListenError
-        from vmodem.net.listenspec import parse_listen
+        from vmodem.net.incoming.listen import ListenError
+        from vmodem.net.incoming.spec import parse_listen
 
         try:
             spec = parse_listen(text)
@@ -79,7 +79,7 @@ class Desk:
 
     def leave(self, text: str, ups: Ups) -> None:
         """Serve a UPS there no more.  With the last one the listener and its connections go."""
-        from vmodem.net.listenspec import ListenError, parse_listen
+        from vmodem.net.incoming.spec import ListenError, parse_listen
 
         try:
             where = _where(parse_listen(text))
@@ -111,7 +111,7 @@ class _Place:
 
     def __init__(self, reactor: Any, text: str, spec: ListenSpec, users: Any) -> None:
         from vmodem import __version__
-        from vmodem.net.listen import Listener
+        from vmodem.net.incoming.listen import Listener
         from vmodem.ups.upsd import Upsd
 
         self._reactor = reactor
@@ -124,7 +124,7 @@ class _Place:
 
     def add(self, served: Served, cert: str, key: str) -> None:
         """Serve a UPS here.  Raises :class:`StartError`."""
-        from vmodem.net.listen import ListenError
+        from vmodem.net.incoming.listen import ListenError
 
         other = self.server.served.get(served.ups.name.lower())
         if other is not None and other.ups is not served.ups:
@@ -144,7 +144,7 @@ class _Place:
 
     def remove(self, ups: Ups) -> bool:
         """Serve it no more; whether nothing is served any more."""
-        from vmodem.net.listen import ListenError
+        from vmodem.net.incoming.listen import ListenError
 
         served = self.server.served.get(ups.name.lower())
         if served is not None and served.ups is ups:
@@ -164,7 +164,7 @@ class _Place:
     def _certify(self, cert: str, key: str) -> None:
         if not cert or (cert, key) == self._certificate:
             return
-        from vmodem.net.tls import TlsError, TlsServerSettings, load_server
+        from vmodem.net.tls.begin import TlsError, TlsServerSettings, load_server
 
         try:
             self.server.tls = load_server(TlsServerSettings(cert, key or cert))
@@ -179,7 +179,7 @@ class _Place:
             self._datagrams.stop()
             self._datagrams = None
         if self._datagrams is None and wanted:
-            from vmodem.net.listenspec import ListenError
+            from vmodem.net.incoming.spec import ListenError
             from vmodem.ups.datagrams import Datagrams
 
             if not self._spec.on_network:

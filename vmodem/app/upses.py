@@ -123,7 +123,7 @@ class UpsService:
             self._replace_driver(config)
 
     def _serve(self, config: UpsConfig) -> Served:
-        from vmodem.net.access import AccessError, CallerRules
+        from vmodem.net.admission.rules import AccessError, CallerRules
         from vmodem.ups.upsd import Served
 
         try:

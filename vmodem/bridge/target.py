@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from vmodem.call.originate import OfferInside
 from vmodem.call.reach import Reach
 from vmodem.call.target import Target
-from vmodem.net.resolve import Resolver
+from vmodem.net.names.resolve import Resolver
 from vmodem.net.stream import Cause, Ending, Stream
 from vmodem.net.timer import Timer
 from vmodem.port.base import Counters, Noted, Port, PortUser, Settings, Signals

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from vmodem.net.access import CallerRules, Decision
-from vmodem.net.incoming import Incoming
-from vmodem.net.listen import Listener, ListenError
-from vmodem.net.spoken import Speak
+from vmodem.net.admission.rules import CallerRules, Decision
+from vmodem.net.incoming.connection import Incoming
+from vmodem.net.incoming.listen import Listener, ListenError
+from vmodem.net.incoming.spoken import Speak
 from vmodem.net.stream import LINGER_S, Stream, unheard
 
 from .directory import Directory
@@ -27,7 +27,7 @@ from .doorkeeper import Doorkeeper, DoorSettings
 from .paired import Partners
 
 if TYPE_CHECKING:
-    from vmodem.net.pairends import Introduction, PairAcceptor
+    from vmodem.net.pair.ends import Introduction, PairAcceptor
 
 #: Turned-away callers that may still be reading why; of more than these each is cut off at once.
 LINGERING: Final = 32
@@ -77,7 +77,8 @@ class Answerer:
 
     ``offer(stream, caller)`` hands a call over, not yet started: True when it was taken, False to have it
     closed.  What it raises is logged and costs that one call only.  ``speak`` as for a listener, ``words``
-    for the log.  Raises :class:`vmodem.net.listen.ListenError` for a string that cannot be understood.
+    for the log.  Raises :class:`vmodem.net.incoming.spec.ListenError` for a string that cannot be
+    understood.
     """
 
     _log = Logger()
@@ -123,7 +124,7 @@ class Answerer:
         return self.rules.judge(host)
 
     def start(self) -> None:
-        """Open every listener, or none.  Raises :class:`vmodem.net.listen.ListenError`."""
+        """Open every listener, or none.  Raises :class:`vmodem.net.incoming.listen.ListenError`."""
         started: list[Listener] = []
         try:
             for listener in self.listeners:
@@ -177,8 +178,8 @@ class Answerer:
             )
 
     def add(self, listens: Sequence[str]) -> None:
-        """Open those that are new among ``listens``.  Raises :class:`vmodem.net.listen.ListenError`; what
-        could be opened before that stays open."""
+        """Open those that are new among ``listens``.  Raises :class:`vmodem.net.incoming.spec.ListenError`;
+        what could be opened before that stays open."""
         for text in listens:
             if any(each.text == text for each in self.listeners):
                 continue
@@ -258,7 +259,7 @@ class Answerer:
             incoming.stream.abort()
             return
         if self._pairs is None:
-            from vmodem.net.pairends import PairAcceptor
+            from vmodem.net.pair.ends import PairAcceptor
 
             self._pairs = PairAcceptor(self._reactor, self._sorted)
         self._pairs.secret = self.partners.secret

@@ -19,7 +19,7 @@ from atparser.actions import CallFailure
 from vmodem.net.address import Destination
 from vmodem.net.layer import Opened, OpenFailed, Opening
 from vmodem.net.stream import FdStream, Stream
-from vmodem.net.telnetsettings import Role, TelnetSettings
+from vmodem.net.telnet.settings import Role, TelnetSettings
 
 from . import program, services
 from .answer import Caller
@@ -67,19 +67,19 @@ def _place(layer: Layer | None = None, *, bare: bool = False) -> Carrier:
 
 
 def _telnet(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
-    from vmodem.net.telnet import TelnetStream
+    from vmodem.net.telnet.stream import TelnetStream
 
     opened(TelnetStream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
 
 
 def _auto(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
-    from vmodem.net.auto import AutoStream
+    from vmodem.net.telnet.auto import AutoStream
 
     opened(AutoStream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
 
 
 def _rfc2217(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
-    from vmodem.net.comport import Rfc2217Stream
+    from vmodem.net.telnet.comport import Rfc2217Stream
 
     opened(Rfc2217Stream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
 
@@ -90,7 +90,7 @@ def _telnet_settings(attempt: Attempt) -> TelnetSettings:
 
 
 def _tls(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
-    from vmodem.net.tls import TlsClientSettings, TlsError, load_client, open_client
+    from vmodem.net.tls.begin import TlsClientSettings, TlsError, load_client, open_client
 
     target = attempt.target
     given = {key: target.option(key) or None for key in ("ca", "cert", "key", "pin")}
@@ -105,7 +105,7 @@ def _tls(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) ->
 
 def _ssh(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
     try:
-        from vmodem.net.ssh import SshSettings, open_ssh
+        from vmodem.net.ssh.call import SshSettings, open_ssh
     except ImportError as exc:
         below.abort()
         failed(f"ssh: calls need more than is installed ({exc}); run: pip install 'vmodem[ssh]'")
@@ -116,7 +116,7 @@ def _ssh(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) ->
 
 
 def _udp(attempt: Attempt) -> None:
-    from vmodem.net.udp import connect_udp
+    from vmodem.net.udp.stream import connect_udp
 
     def located(destinations: list[Destination]) -> None:
         where = destinations[0]

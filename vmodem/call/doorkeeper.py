@@ -5,8 +5,8 @@ then, over whatever layers the listener has, :meth:`Doorkeeper.admit` asks him f
 passes both is offered to a modem, so that nobody else makes it ring or keeps it busy.  Every refusal names
 the rule that refused.
 
-What does not belong here: the counting (:mod:`vmodem.net.admission`) and the dialogue
-(:mod:`vmodem.net.password`).
+What does not belong here: the counting (:mod:`vmodem.net.admission.limits`) and the dialogue
+(:mod:`vmodem.net.admission.password`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vmodem.net.access import CallerRules, Decision
-from vmodem.net.admission import CallerLimits, Limiter, Lockout
-from vmodem.net.incoming import Peer
+from vmodem.net.admission.limits import CallerLimits, Limiter, Lockout
+from vmodem.net.admission.password import Answer, Asking, same
+from vmodem.net.admission.rules import CallerRules, Decision
+from vmodem.net.incoming.connection import Peer
 from vmodem.net.layer import Opened, OpenFailed, Opening
-from vmodem.net.password import Answer, Asking, same
 from vmodem.net.stream import Stream
 
 

@@ -6,8 +6,8 @@ local network that announce their numbers are found in the same manner.
 
 A name server is not the operator's file: programs, sockets and files of this machine cannot be named there.
 
-What does not belong here: asking (:mod:`vmodem.net.dns`), listening (:mod:`vmodem.net.dnssd`), what rules
-mean (:mod:`vmodem.wire.ddds`), and placing the call.
+What does not belong here: asking (:mod:`vmodem.net.names.dns`), listening (:mod:`vmodem.net.names.dnssd`),
+what rules mean (:mod:`vmodem.wire.ddds`), and placing the call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from twisted.logger import Logger
 
 from vmodem.net.address import literal
-from vmodem.net.resolve import Lookup
+from vmodem.net.names.resolve import Lookup
 from vmodem.wire.ddds import RuleError, domain, in_turn, uris
 from vmodem.wire.dns import Naptr, Srv
 
@@ -42,7 +42,7 @@ _Place = str | Target
 
 
 class Dns(Protocol):
-    """Whoever knows records; :class:`vmodem.net.dns.DnsResolver` does."""
+    """Whoever knows records; :class:`vmodem.net.names.dns.DnsResolver` does."""
 
     def naptr(self, name: str, found: Callable[[list[Naptr]], None], failed: Failed) -> Lookup:
         """The rules of a name."""
@@ -52,7 +52,7 @@ class Dns(Protocol):
 
 
 class Announcement(Protocol):
-    """A modem of the local network; :class:`vmodem.net.dnssd.Heard` is one."""
+    """A modem of the local network; :class:`vmodem.net.names.dnssd.Heard` is one."""
 
     @property
     def name(self) -> str:
@@ -64,7 +64,7 @@ class Announcement(Protocol):
 
 
 class Network(Protocol):
-    """Whoever listens to the local network; :class:`vmodem.net.dnssd.LocalNetwork` does."""
+    """Whoever listens to the local network; :class:`vmodem.net.names.dnssd.LocalNetwork` does."""
 
     def find(self, number: str) -> Announcement | None:
         """Who announced a number."""

@@ -18,11 +18,11 @@ from twisted.logger import Logger
 
 from atparser.actions import CallFailure
 from atparser.dialstring import DialString
-from vmodem.net.access import DialRules
 from vmodem.net.address import Destination, IPAddress, destination, literal
+from vmodem.net.admission.rules import DialRules
 from vmodem.net.connect import Connecting, Trouble
+from vmodem.net.names.resolve import Lookup, Resolver, SystemResolver
 from vmodem.net.pace import PacedStream
-from vmodem.net.resolve import Lookup, Resolver, SystemResolver
 from vmodem.net.stream import FdStream, Stream, unheard
 
 from .answer import Caller

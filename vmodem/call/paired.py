@@ -2,7 +2,7 @@
 
 Without a pair nothing here is done, and no byte of it is ever sent to anybody else.
 
-What does not belong here: the protocol (:mod:`vmodem.net.pairends`), and result codes.
+What does not belong here: the protocol (:mod:`vmodem.net.pair.ends`), and result codes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from atparser.actions import CallFailure
-from vmodem.net.access import CallerRules
 from vmodem.net.address import Destination
+from vmodem.net.admission.rules import CallerRules
 from vmodem.net.connect import Connecting
 from vmodem.net.layer import Opened, OpenFailed, Opening
 from vmodem.net.signals import Unanswered
@@ -34,7 +34,8 @@ _FAILURES: Final = {
 class Partners:
     """Where the other vmodem of a pair is: networks and addresses, as ``allow_callers`` has them.
 
-    ``secret`` is what both ends know, "" for nothing.  Raises :class:`vmodem.net.access.AccessError`.
+    ``secret`` is what both ends know, "" for nothing.  Raises
+    :class:`vmodem.net.admission.rules.AccessError`.
     """
 
     def __init__(self, networks: Sequence[str] = (), secret: str = "") -> None:
@@ -55,7 +56,7 @@ def call_partner(
     attempt: Attempt, stream: Stream, where: Destination, layer: Layer | None, secret: bytes
 ) -> None:
     """Go on with a call that has reached a partner; other connections go the same way as the first."""
-    from vmodem.net.pairends import PairDialer
+    from vmodem.net.pair.ends import PairDialer
 
     def reconnect(connected: Callable[[Stream], None], failed: Callable[[str], None]) -> Opening:
         return _Reconnecting(attempt, where, layer, connected, failed)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from atparser.dialstring import DialString
-from vmodem.net.access import DialRules
-from vmodem.net.resolve import Resolver
+from vmodem.net.admission.rules import DialRules
+from vmodem.net.names.resolve import Resolver
 from vmodem.net.stream import Stream
 from vmodem.net.timer import Timer
 

@@ -121,7 +121,7 @@ class _Job:
 
     def originator(self, offer: Any) -> Originator:
         from vmodem.call.originate import Originator
-        from vmodem.net.access import DialRules
+        from vmodem.net.admission.rules import DialRules
 
         return Originator(
             self.reactor,

@@ -11,7 +11,7 @@ from .verb import Verbs, add_verb, config_option
 if TYPE_CHECKING:
     from vmodem.call.records import Line, Lines, Number, Records
     from vmodem.config.schema import Config, GroupConfig, ModemConfig
-    from vmodem.net.listenspec import ListenSpec
+    from vmodem.net.incoming.spec import ListenSpec
 
 _EXAMPLES = """\
 examples:
@@ -146,7 +146,7 @@ def _group(
 
 def _spec(text: str) -> ListenSpec:
     """A LISTEN string taken apart."""
-    from vmodem.net.listenspec import parse_listen
+    from vmodem.net.incoming.spec import parse_listen
 
     return parse_listen(text)
 
@@ -163,7 +163,7 @@ def _bind(group: GroupConfig) -> str:
 def _reached(modem: ModemConfig, local: bool, *, plain: bool = False) -> ListenSpec | None:
     """The first listener with a port where the modem can be reached; ``plain``: where nothing but bytes is
     spoken, as neighbours on the local network expect."""
-    from vmodem.net.listenspec import parse_listen
+    from vmodem.net.incoming.spec import parse_listen
 
     for text in modem.answer:
         spec = parse_listen(text)

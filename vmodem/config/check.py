@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from vmodem.call.directory import Directory, Entry
 from vmodem.call.target import Target, TargetError, parse_target
-from vmodem.net.listenspec import ListenError, ListenSpec, parse_listen
+from vmodem.net.incoming.spec import ListenError, ListenSpec, parse_listen
 
 from .clash import clashes
 from .grammar import dialled

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from vmodem.line.base import LineError
 from vmodem.line.parse import parse_line
 from vmodem.net.address import IPAddress, literal
-from vmodem.net.listenspec import ListenError, parse_listen
+from vmodem.net.incoming.spec import ListenError, parse_listen
 from vmodem.port.base import PortError
 from vmodem.port.parse import parse_port
 from vmodem.tty.linespec import ParsedLine

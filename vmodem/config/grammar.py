@@ -15,11 +15,11 @@ from vmodem.call.target import KINDS as TARGETS
 from vmodem.call.target import TargetError, parse_target
 from vmodem.line.base import LineError
 from vmodem.line.parse import parse_line
-from vmodem.net.access import AccessError, CallerRules, DialRules
 from vmodem.net.address import literal
-from vmodem.net.admission import CallerLimits
-from vmodem.net.listenspec import KEYS, PROTOCOLS, ListenError, parse_listen
-from vmodem.net.tlssettings import TlsError, parse_pin
+from vmodem.net.admission.limits import CallerLimits
+from vmodem.net.admission.rules import AccessError, CallerRules, DialRules
+from vmodem.net.incoming.spec import KEYS, PROTOCOLS, ListenError, parse_listen
+from vmodem.net.tls.settings import TlsError, parse_pin
 from vmodem.port.base import PortError
 from vmodem.port.parse import parse_port
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from vmodem.call.directory import Entry
-from vmodem.net.admission import CallerLimits
+from vmodem.net.admission.limits import CallerLimits
 
 #: Where a modem answers unless told otherwise.
 DEFAULT_LISTEN: Final = "tcp:8001:interface=127.0.0.1"

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from vmodem.net.incoming import Incoming
-from vmodem.net.listen import Listener, ListenError
+from vmodem.net.incoming.connection import Incoming
+from vmodem.net.incoming.listen import Listener, ListenError
 from vmodem.net.stream import Ending, Stream
 
 from .operator import Operator, OperatorError

@@ -17,7 +17,7 @@ from vmodem import __version__
 from vmodem.line.base import Circuit, FlowControl, LineUser
 from vmodem.line.coded import NOBODY, CodedLine, always, as_data, nowhere, unchanged
 from vmodem.line.wiring import Wiring
-from vmodem.net.resolve import Resolver, SystemResolver
+from vmodem.net.names.resolve import Resolver, SystemResolver
 from vmodem.net.seeker import Seeker
 from vmodem.net.stream import Cause, Ending, FdStream
 from vmodem.net.timer import Timer

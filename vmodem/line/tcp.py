@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from vmodem.line.base import LineError, LineUser
 from vmodem.line.streamed import StreamedLine
-from vmodem.net.accept import Acceptor
+from vmodem.net.incoming.accept import Acceptor
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 from vmodem.tty.poller import shared_poller
 

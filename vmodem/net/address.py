@@ -1,7 +1,7 @@
 """Addresses as people write them, and as the network uses them.
 
 One reader serves the dialler and the rules: an address is judged in the very form in which it is connected
-to.  What does not belong here: names (see :mod:`vmodem.net.resolve`).
+to.  What does not belong here: names (see :mod:`vmodem.net.names.resolve`).
 """
 
 from __future__ import annotations

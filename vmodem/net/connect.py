@@ -20,9 +20,9 @@ from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .address import Destination
-from .options import tune
-from .stream import FdStream
+from vmodem.net.address import Destination
+from vmodem.net.options import tune
+from vmodem.net.stream import FdStream
 
 #: Head start of each attempt before the next begins, in seconds (RFC 8305 clause 5, "Connection Attempt
 #: Delay").

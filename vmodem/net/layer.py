@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from .stream import Stream
+from vmodem.net.stream import Stream
 
 Opened = Callable[[Stream], None]
 OpenFailed = Callable[[str], None]

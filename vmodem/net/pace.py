@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from .signals import signals_of
-from .stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
+from vmodem.net.signals import signals_of
+from vmodem.net.stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
 
 #: Bits on a telephone line for each byte: start, eight of data, stop.
 BITS_PER_BYTE: Final = 10

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from .address import IPAddress, destination, literal
-from .connect import Connecting, Trouble
-from .resolve import Resolver
-from .sparing import Sparing
-from .stream import FdStream
-from .timer import Timer
+from vmodem.net.address import IPAddress, destination, literal
+from vmodem.net.connect import Connecting, Trouble
+from vmodem.net.names.resolve import Resolver
+from vmodem.net.sparing import Sparing
+from vmodem.net.stream import FdStream
+from vmodem.net.timer import Timer
 
 #: How long a server may take to accept a connection, in seconds.
 CONNECT_S: Final = 10.0

@@ -2,7 +2,8 @@
 
 Most connections cannot: their streams have no ``signals``, and :func:`signals_of` returns None.
 
-What does not belong here: how any of it travels (:mod:`vmodem.net.pair`), and what a modem makes of it.
+What does not belong here: how any of it travels (:mod:`vmodem.net.pair.stream`), and what a modem makes of
+it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .stream import Stream
+from vmodem.net.stream import Stream
 
 
 class Unanswered(enum.Enum):

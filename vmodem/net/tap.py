@@ -13,7 +13,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from .stream import NOBODY, Ending, Stream, StreamUser, unheard
+from vmodem.net.stream import NOBODY, Ending, Stream, StreamUser, unheard
 
 
 class Listener(Protocol):

@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .address import literal, printable
-from .incoming import Accepted, Incoming, Peer
-from .options import tune
-from .stream import LINGER_S, NOBODY, Cause, Ending, StreamUser, unheard
+from vmodem.net.address import literal, printable
+from vmodem.net.incoming.connection import Accepted, Incoming, Peer
+from vmodem.net.options import tune
+from vmodem.net.stream import LINGER_S, NOBODY, Cause, Ending, StreamUser, unheard
 
 
 class TransportStream:

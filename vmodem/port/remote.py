@@ -17,7 +17,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vmodem.net.resolve import Resolver, SystemResolver
+from vmodem.net.names.resolve import Resolver, SystemResolver
 from vmodem.net.seeker import Seeker
 from vmodem.net.stream import Ending, FdStream, Stream
 from vmodem.net.timer import Timer

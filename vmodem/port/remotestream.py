@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from vmodem.net.comport import Rfc2217Stream
 from vmodem.net.stream import Stream
-from vmodem.net.telnet import Role
+from vmodem.net.telnet.comport import Rfc2217Stream
+from vmodem.net.telnet.stream import Role
 from vmodem.wire import telnet
 from vmodem.wire.comport import Agreed, LineState, ModemState, Refused
 from vmodem.wire.comport_client import Answered, ComPortClient, LineStateTold, ModemStateTold

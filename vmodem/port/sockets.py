@@ -11,9 +11,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from vmodem.net.incoming import Incoming
-from vmodem.net.listen import Listener
-from vmodem.net.listenspec import ListenError
+from vmodem.net.incoming.connection import Incoming
+from vmodem.net.incoming.listen import Listener
+from vmodem.net.incoming.spec import ListenError
 from vmodem.net.stream import Cause, Ending
 from vmodem.port.base import PortError, PortUser
 from vmodem.port.plain import LAST_WORDS_S, StreamPort

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.logger import Logger
 
 from vmodem.net.stream import Cause, Ending, Stream, unheard
-from vmodem.net.telnetsettings import TelnetSettings
+from vmodem.net.telnet.settings import TelnetSettings
 from vmodem.port.base import INPUTS, OUTPUTS, Noted, Port, Settings, Signals
 from vmodem.port.watching import Tap, Taps, Way
 from vmodem.wire.comport import ModemState, Purge

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from vmodem import __version__
-from vmodem.net.auto import AutoStream
-from vmodem.net.pushback import PushedBack
 from vmodem.net.stream import Cause, Ending, Stream, unheard
-from vmodem.net.telnet import PIECE, Codec, Role, TelnetSettings, TelnetStream
+from vmodem.net.telnet.auto import AutoStream
+from vmodem.net.telnet.pushback import PushedBack
+from vmodem.net.telnet.stream import PIECE, Codec, Role, TelnetSettings, TelnetStream
 from vmodem.wire import telnet
 from vmodem.wire.comport import LineState, ModemState, Purge, Signature, Suspended
 from vmodem.wire.comport_port import PortServer, Wanted

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from twisted.logger import Logger
 
 from vmodem.net.address import IPAddress, literal, printable
-from vmodem.net.listenspec import ListenError
-from vmodem.net.udp import DatagramSocket
+from vmodem.net.incoming.spec import ListenError
+from vmodem.net.udp.stream import DatagramSocket
 from vmodem.wire.nut import DATA_STALE, DRIVER_NOT_CONNECTED, UNKNOWN_UPS
 from vmodem.wire.nutdatagram import answer
 

@@ -20,7 +20,7 @@ from .conversation import Conversation, Next, Reply
 
 if TYPE_CHECKING:
     from vmodem.net.layer import Opening
-    from vmodem.net.tls import ServerContext
+    from vmodem.net.tls.begin import ServerContext
 
 #: A client from which no whole request came for so long is cut off, in seconds.
 IDLE_S: Final = 60.0
@@ -172,7 +172,7 @@ class Session:
             self._stream.write(error(INVALID_ARGUMENT).encode())
             self.close()
             return
-        from vmodem.net.tls import open_server
+        from vmodem.net.tls.begin import open_server
 
         self._stream.write(text.encode())
         self._opening = open_server(self._reactor, self._stream, context, self._encrypted, self._tls_failed)

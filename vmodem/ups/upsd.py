@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from vmodem.net.access import CallerRules
-from vmodem.net.incoming import Incoming
+from vmodem.net.admission.rules import CallerRules
+from vmodem.net.incoming.connection import Incoming
 from vmodem.wire.nut import ACCESS_DENIED, error
 
 from .conversation import Conversation
@@ -23,7 +23,7 @@ from .tracking import Tracking
 from .users import Users
 
 if TYPE_CHECKING:
-    from vmodem.net.tls import ServerContext
+    from vmodem.net.tls.begin import ServerContext
 
 #: Connections at one time.
 SESSIONS: Final = 1024

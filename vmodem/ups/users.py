@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from vmodem.net.admission import Lockout
-from vmodem.net.password import same
+from vmodem.net.admission.limits import Lockout
+from vmodem.net.admission.password import same
 
 from .model import Command
 

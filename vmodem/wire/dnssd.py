@@ -1,6 +1,6 @@
 """What a modem says of itself by DNS service discovery (RFC 6763): its TXT record and its names.
 
-What does not belong here: multicast (:mod:`vmodem.net.dnssd`).
+What does not belong here: multicast (:mod:`vmodem.net.names.dnssd`).
 """
 
 from __future__ import annotations

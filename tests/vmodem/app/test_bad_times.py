@@ -92,7 +92,7 @@ def test_a_password_is_asked_before_anything_rings(world: World) -> None:
 
 
 def test_callers_of_one_address_are_counted(world: World) -> None:
-    from vmodem.net.admission import CallerLimits
+    from vmodem.net.admission.limits import CallerLimits
 
     world.configure(world.modem("a", answer=(LOCAL,), caller_limits=CallerLimits(per_address=2)))
     world.start()

@@ -131,11 +131,11 @@ def test_as_written(world: World) -> None:
 
 
 def test_streams_have_it_all() -> None:
-    from vmodem.net.auto import AutoStream
-    from vmodem.net.comport import Rfc2217Stream
-    from vmodem.net.telnet import TelnetStream
-    from vmodem.net.tlsstream import TlsStream
-    from vmodem.net.udp import UdpStream
+    from vmodem.net.telnet.auto import AutoStream
+    from vmodem.net.telnet.comport import Rfc2217Stream
+    from vmodem.net.telnet.stream import TelnetStream
+    from vmodem.net.tls.stream import TlsStream
+    from vmodem.net.udp.stream import UdpStream
 
     wanted = {name for name in vars(Stream) if not name.startswith("_")}
     for kind in (AutoStream, Rfc2217Stream, TelnetStream, TlsStream, UdpStream):

@@ -16,8 +16,8 @@ from tests.helpers.reactors import Reactor
 from vmodem.call.answer import LINGERING, Answerer, Caller, caller_number
 from vmodem.call.directory import Directory, Entry
 from vmodem.call.target import parse_target
-from vmodem.net.access import CallerRules
-from vmodem.net.listen import ListenError
+from vmodem.net.admission.rules import CallerRules
+from vmodem.net.incoming.listen import ListenError
 from vmodem.net.stream import Stream
 
 LOCAL = "tcp:0:interface=127.0.0.1"

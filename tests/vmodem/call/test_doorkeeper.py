@@ -13,10 +13,10 @@ from tests.helpers.calls import Listening, descriptors
 from tests.helpers.reactors import Reactor
 from vmodem.call.answer import Answerer, Caller
 from vmodem.call.doorkeeper import Doorkeeper, DoorSettings
-from vmodem.net import password
-from vmodem.net.access import CallerRules
-from vmodem.net.admission import CallerLimits
-from vmodem.net.incoming import Peer
+from vmodem.net.admission import password
+from vmodem.net.admission.limits import CallerLimits
+from vmodem.net.admission.rules import CallerRules
+from vmodem.net.incoming.connection import Peer
 from vmodem.net.stream import Stream
 
 LOCAL = "tcp:0:interface=127.0.0.1"

@@ -11,7 +11,7 @@ from twisted.names import dns
 from tests.helpers.nameserver import name_server
 from tests.helpers.reactors import Reactor
 from vmodem.call.numbering import TARGETS, Neighbours, Numbering, is_host
-from vmodem.net.dns import DnsResolver
+from vmodem.net.names.dns import DnsResolver
 from vmodem.wire.dns import Naptr, Srv
 
 APEX = "e164.example.net"

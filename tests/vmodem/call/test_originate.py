@@ -17,8 +17,8 @@ from vmodem.call.answer import Caller
 from vmodem.call.directory import Directory, Entry
 from vmodem.call.originate import Attempt, OfferInside, Originator, Route
 from vmodem.call.target import Target, parse_target
-from vmodem.net.access import DialRules
-from vmodem.net.resolve import SystemResolver
+from vmodem.net.admission.rules import DialRules
+from vmodem.net.names.resolve import SystemResolver
 from vmodem.net.stream import Stream
 
 

@@ -17,9 +17,9 @@ from vmodem.call.directory import Directory
 from vmodem.call.doorkeeper import DoorSettings
 from vmodem.call.originate import Originator, Route
 from vmodem.call.paired import Partners
-from vmodem.net.access import AccessError, CallerRules, DialRules
-from vmodem.net.pair import PairStream
-from vmodem.net.pairends import AGREE_S
+from vmodem.net.admission.rules import AccessError, CallerRules, DialRules
+from vmodem.net.pair.ends import AGREE_S
+from vmodem.net.pair.stream import PairStream
 from vmodem.net.signals import Unanswered
 from vmodem.net.stream import Stream
 

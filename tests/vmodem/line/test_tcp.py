@@ -17,7 +17,7 @@ import pytest
 from tests.helpers.reactors import Reactor
 from vmodem.line.base import Circuit, LineError
 from vmodem.line.tcp import SocketLine, TcpLine, UnixLine
-from vmodem.net import accept
+from vmodem.net.incoming import accept
 
 from .conftest import User
 

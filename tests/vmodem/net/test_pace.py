@@ -18,7 +18,7 @@ from tests.helpers.reactors import Reactor
 from vmodem.call.directory import Directory, Entry
 from vmodem.call.originate import Originator, Route
 from vmodem.call.target import parse_target
-from vmodem.net.access import DialRules
+from vmodem.net.admission.rules import DialRules
 from vmodem.net.pace import CATCH_UP_S, ROOM, TICK_S, PacedStream
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream, Stream, StreamUser
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.calls import Listening, descriptors
 from tests.helpers.reactors import Reactor
-from vmodem.net.listen import Incoming
+from vmodem.net.incoming.listen import Incoming
 from vmodem.net.stream import Cause
 from vmodem.net.transport import ForeignListener
 

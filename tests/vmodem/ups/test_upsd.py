@@ -14,9 +14,9 @@ import pytest
 from tests.helpers.certificates import Certificates
 from tests.helpers.reactors import Reactor, reactor
 from tests.helpers.upses import Client, FakeDriver
-from vmodem.net.access import CallerRules
-from vmodem.net.listen import Listener
-from vmodem.net.listenspec import ListenError
+from vmodem.net.admission.rules import CallerRules
+from vmodem.net.incoming.listen import Listener
+from vmodem.net.incoming.spec import ListenError
 from vmodem.ups import session as module
 from vmodem.ups.datagrams import Datagrams
 from vmodem.ups.model import Ups
@@ -269,7 +269,7 @@ class TlsClient:
 
 @pytest.fixture
 def secure(stage: Stage, tmp_path: Path) -> str:
-    from vmodem.net.tls import TlsServerSettings, load_server
+    from vmodem.net.tls.begin import TlsServerSettings, load_server
 
     made = Certificates(tmp_path)
     own = made.leaf("localhost", "DNS:localhost")

@@ -1,0 +1,1 @@
+"""Who may be dialled and who may call: rules, limits and passwords."""

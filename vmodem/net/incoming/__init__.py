@@ -1,0 +1,1 @@
+"""Where calls come in: LISTEN strings, accepting, and what callers speak."""

@@ -1,0 +1,1 @@
+"""From names to addresses: the system's resolver, name servers of choice, and the local network."""

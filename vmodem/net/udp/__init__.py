@@ -1,0 +1,1 @@
+"""Calls by UDP, where a peer's address stands for a connection."""
