@@ -1,7 +1,8 @@
 """A line on a pseudo-terminal: the DTE opens its slave as it would a serial port.
 
 A pseudo-terminal has no circuits.  What takes their place: somebody has it open (DTR on), nobody has (DTR
-off), and the speed B0 (DTR off too).
+off), and the speed B0 (DTR off too).  A carrier that goes (DCD) hangs up the programs that asked for it by
+clearing CLOCAL, as the kernel does on a serial port: getty's logins and pppd live on that.
 
 What does not belong here: how openings are seen (:mod:`vmodem.tty.pty`).
 """
@@ -15,7 +16,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vmodem.line.base import LineError, LineUser
+from vmodem.line.base import Circuit, LineError, LineUser
 from vmodem.line.streamed import StreamedLine
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 from vmodem.tty.error import TtyError
@@ -25,6 +26,8 @@ from vmodem.tty.rate import TtySettings, rate_of, settings_of
 
 #: How often a call's line is looked at for B0, and for a closing while reading is paused, in seconds.
 CALL_POLL_S: Final = 0.05
+#: How long what the call said last may be read by programs that are hung up with it, in seconds.
+HANG_UP_S: Final = 0.1
 #: How long the DTE may read what was written before the line was stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
 
@@ -73,6 +76,8 @@ class PtyLine(StreamedLine):
         self._paused = False
         self._dtr = False
         self._in_call = False
+        self._carrier = False
+        self._hang_up: Any = None  # the call that hangs up, while it is awaited
         self._when_sent: Callable[[], None] | None = None
         self._stopped: Deferred[None] | None = None
         self._timer: Any = None
@@ -131,6 +136,18 @@ class PtyLine(StreamedLine):
     def call_active(self, active: bool) -> None:
         self._in_call = self._pty.looked_at = active
         self._update_polling()
+
+    def set_circuit(self, circuit: Circuit, on: bool) -> None:
+        """DCD off hangs up whoever cleared CLOCAL; the other circuits have nobody to see them.
+
+        What is said from then on (NO CARRIER) is for nobody: a shell would run it.
+        """
+        if circuit is not Circuit.DCD:
+            return
+        fell, self._carrier = self._carrier and not on, on
+        if fell and self._stream is not None and self._stopped is None and self._wants_carrier():
+            self.write = _discard
+            self._hang_up = self._reactor.callLater(HANG_UP_S, self._dte_left, hang_up=True)
 
     def when_sent(self, done: Callable[[], None]) -> None:
         self._when_sent = done
@@ -191,8 +208,12 @@ class PtyLine(StreamedLine):
             self._begin(stream)
             self._update_polling()
 
-    def _dte_left(self) -> None:
-        stream = self._end()
+    def _dte_left(self, *, hang_up: bool = False) -> None:
+        waiting, self._hang_up = self._hang_up, None
+        if waiting is not None and waiting.active():
+            waiting.cancel()
+        stream = self._stream
+        self._end()
         if stream is None:
             return
         stream.abort()
@@ -202,7 +223,7 @@ class PtyLine(StreamedLine):
             self._finish_stop()
             return
         self._update_polling()
-        self._clean()
+        self._renew(self._pty.renew if hang_up else self._pty.clean)
         self._finish_sent()
         self._set_dtr(False)
         # Somebody may have opened it while nobody watched.  Not looked at before the next turn: the reactor
@@ -214,9 +235,9 @@ class PtyLine(StreamedLine):
         if self._stopped is None and self._stream is None and self._pty.in_use():
             self._dte_came()
 
-    def _clean(self) -> None:
+    def _renew(self, how: Callable[[], None]) -> None:
         try:
-            self._pty.clean()
+            how()
         except TtyError as exc:
             self._log.error("{line}: cannot be renewed: {reason}", line=self.description, reason=str(exc))
             self._set_dtr(False)
@@ -226,6 +247,9 @@ class PtyLine(StreamedLine):
         if on != self._dtr:
             self._dtr = on
             self._user.dtr_changed(on)
+
+    def _wants_carrier(self) -> bool:
+        return not termios.tcgetattr(self._pty.master)[2] & termios.CLOCAL
 
     def _at_b0(self) -> bool:
         return bool(termios.tcgetattr(self._pty.master)[5] == termios.B0)
@@ -254,10 +278,12 @@ class PtyLine(StreamedLine):
             done()
 
     def _finish_stop(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-        stream = self._end()
+        for waiting in (self._timer, self._hang_up):
+            if waiting is not None and waiting.active():
+                waiting.cancel()
+        self._timer = self._hang_up = None
+        stream = self._stream
+        self._end()
         if stream is not None:
             stream.abort()
         self._pty.close()

@@ -115,7 +115,8 @@ class StdioLine(StreamedLine):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
-        stream = self._end()
+        stream = self._stream
+        self._end()
         if stream is not None:
             stream.abort()
         self._standard.give_back()

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vmodem.line.base import FlowControl, Line
-from vmodem.line.xonxoff import XonXoff, characters_count
+from vmodem.line.xonxoff import Carrier, XonXoff, characters_count
 
 if TYPE_CHECKING:
-    from vmodem.net.stream import Ending, FdStream
+    from vmodem.net.stream import Ending
 
 
 class StreamedLine(Line):
@@ -21,7 +21,7 @@ class StreamedLine(Line):
 
     #: Arriving chunks go straight to the user.
     data_received: Callable[[bytes], None]
-    _stream: FdStream | None = None
+    _stream: Carrier | None = None
     _paused = False
     _flow: FlowControl | None = None
     _stage: XonXoff | None = None
@@ -44,12 +44,12 @@ class StreamedLine(Line):
         """Everything written has left."""
         raise NotImplementedError
 
-    def _stage_for(self, stream: FdStream) -> XonXoff | None:
+    def _stage_for(self, stream: Carrier) -> XonXoff | None:
         """What has to stand between a stream and this line."""
         flow = self._flow
         return XonXoff(stream, self, flow) if flow is not None and characters_count(flow) else None
 
-    def _begin(self, stream: FdStream) -> None:
+    def _begin(self, stream: Carrier) -> None:
         """Choose the way of the bytes, and read unless the line is paused."""
         stage = self._stage = self._stage_for(stream)
         self.write = stream.write if stage is None else stage.write
@@ -57,11 +57,9 @@ class StreamedLine(Line):
         if self._paused:
             (stage or stream).pause()
 
-    def _end(self) -> FdStream | None:
-        """The stream, which is this line's no longer."""
-        stream, self._stream = self._stream, None
-        self._stage = None
-        return stream
+    def _end(self) -> None:
+        """The stream is this line's no longer."""
+        self._stream = self._stage = None
 
     def _let_go(self) -> bytes:
         """Write what waits for an XON, take out the stage; returns what the DTE had sent."""

@@ -22,8 +22,10 @@ from vmodem.net.incoming.accept import Acceptor
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 from vmodem.tty.poller import shared_poller
 
-#: How often a paused call's client is looked at, in seconds.
+#: How often the client of a paused line is looked at while a call is up, in seconds.
 CALL_POLL_S: Final = 0.05
+#: The same while there is none, and nothing but the place of the next client is waiting for it.
+IDLE_POLL_S: Final = 1.0
 #: How long a client may read what was written before the line was stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
 #: How long a client that has ended its sending may go on reading, in seconds.
@@ -161,7 +163,8 @@ class SocketLine(StreamedLine):
 
     def stream_ended(self, ending: Ending) -> None:
         """The client is gone, or sends no more, which is the same: the place is free for the next one."""
-        stream = self._end()
+        stream = self._stream
+        self._end()
         if ending.cause not in (Cause.FINISHED, Cause.RESET):
             self._log.info("{line}: client lost: {reason}", line=self.description, reason=ending.detail)
         self.write = _discard
@@ -184,13 +187,14 @@ class SocketLine(StreamedLine):
                 self._stopped.callback(None)
 
     def _update_polling(self) -> None:
-        """A client that leaves is seen by reading; only while a call has stopped that must it be looked
-        for."""
-        poller = shared_poller(self._reactor, CALL_POLL_S)
-        if self._stream is not None and self._in_call and self._paused and self._stopped is None:
-            poller.add(self._poll)
-        else:
-            poller.remove(self._poll)
+        """A client that leaves is seen by reading; only while that is stopped must it be looked for."""
+        looked_for = self._stream is not None and self._paused and self._stopped is None
+        for poll_s, due in ((CALL_POLL_S, self._in_call), (IDLE_POLL_S, not self._in_call)):
+            poller = shared_poller(self._reactor, poll_s)
+            if looked_for and due:
+                poller.add(self._poll)
+            else:
+                poller.remove(self._poll)
 
     def _poll(self) -> None:
         stream = self._stream
@@ -239,6 +243,8 @@ class TcpLine(SocketLine):
     def _configure(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # "Urgent" data is data: taken out of the stream a byte would be lost, and telnet's DATA MARK with it.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
             if hasattr(socket, name):
                 client.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

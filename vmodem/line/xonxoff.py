@@ -13,13 +13,33 @@ What does not belong here: when the DTE is to be held up, and what bytes mean.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from vmodem.line.base import Flow, FlowControl
-from vmodem.net.stream import Ending, Stream, StreamUser
+from vmodem.net.stream import Ending, StreamUser
 
 #: A DTE that goes on sending after an XOFF is read so far, in bytes, and no further.
 READ_AHEAD: Final = 65536
+
+
+class Carrier(Protocol):
+    """What a line needs of a stream (:class:`vmodem.net.stream.Stream`)."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
+
+    @property
+    def backlog(self) -> int: ...
+
+    def start(self, user: StreamUser) -> None: ...
+
+    @property
+    def pause(self) -> Callable[[], None]: ...
+
+    @property
+    def resume(self) -> Callable[[], None]: ...
+
+    def discard_pending(self) -> None: ...
 
 
 def characters_count(flow: FlowControl | None) -> bool:
@@ -36,7 +56,7 @@ class XonXoff:
 
     def __init__(
         self,
-        stream: Stream,
+        stream: Carrier,
         user: StreamUser,
         flow: FlowControl,
         stopped: Callable[[bool], None] | None = None,

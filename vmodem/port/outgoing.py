@@ -1,19 +1,21 @@
 """What is to go out, in order: bytes, and acts that wait until every byte before them has left.
 
-Bytes pass straight through while nothing waits.  No act waits longer than :data:`LIMIT_S`: a device that is
-held up must not keep its owner from resetting it.
+Bytes pass straight through while nothing waits.  No act waits longer than :data:`LIMIT_S`, unless its owner
+is that patient: a device that is held up must not keep its owner from resetting it.
 
 What does not belong here: what an act does, and how it shows that bytes have left.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.logger import Logger
 
+from vmodem.net.timer import Timer
 from vmodem.tty.poller import shared_poller
 
 #: How long an act waits at most, in seconds.
@@ -26,17 +28,28 @@ Act = Callable[[], None]
 
 class Outgoing:
     """``send`` takes bytes, ``empty`` says whether all of them have left, ``changed`` is called when
-    :attr:`waiting` may have changed."""
+    :attr:`waiting` may have changed.  ``limit_s`` is how long acts wait at most, in seconds; whoever is told
+    when bytes have left need not be ``polled``."""
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, send: Callable[[bytes], None], empty: Callable[[], bool], changed: Act
+        self,
+        reactor: Any,
+        send: Callable[[bytes], None],
+        empty: Callable[[], bool],
+        changed: Act,
+        *,
+        limit_s: float | None = None,
+        polled: bool = True,
     ) -> None:
         self._reactor = reactor
         self._send = send
         self._empty = empty
         self._changed = changed
+        self._limit_s = LIMIT_S if limit_s is None else limit_s
+        self._polled = polled
+        self._timer = Timer(reactor)
         self._items: deque[bytes | tuple[Act, float]] = deque()
         self._running = False
         #: Bytes that wait here.
@@ -60,21 +73,25 @@ class Outgoing:
         if not self._items and not self._running and self._empty():
             self._do(act)
             return
-        self._items.append((act, self._reactor.seconds() + LIMIT_S))
-        shared_poller(self._reactor, POLL_S).add(self._look)
+        self._items.append((act, self._reactor.seconds() + self._limit_s))
+        if self._polled:
+            shared_poller(self._reactor, POLL_S).add(self.look)
+        elif math.isfinite(self._limit_s) and not self._timer.running:
+            self._timer.set(self._limit_s, self.look)
         self._changed()
 
     def discard(self) -> None:
         """Forget the bytes; the acts stay in their order."""
         self._items = deque(item for item in self._items if not isinstance(item, bytes))
         self.backlog = 0
-        self._look()
+        self.look()
 
     def hurry(self) -> None:
         """Wait for nothing any more: what is here goes out or is done now."""
         self._run(lambda due: True)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Go on, if bytes have left.  Whoever is not polled calls this when they have."""
         self._run(lambda due: self._empty() or self._reactor.seconds() >= due)
 
     def _run(self, may: Callable[[float], bool]) -> None:
@@ -97,7 +114,11 @@ class Outgoing:
         finally:
             self._running = False
         if not self._items:
-            shared_poller(self._reactor, POLL_S).remove(self._look)
+            shared_poller(self._reactor, POLL_S).remove(self.look)
+            self._timer.cancel()
+        elif not self._polled and math.isfinite(self._limit_s):
+            due = next(item[1] for item in self._items if not isinstance(item, bytes))
+            self._timer.set(max(0.0, due - self._reactor.seconds()), self.look)
         if had:
             self._changed()
 

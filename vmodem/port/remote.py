@@ -9,8 +9,6 @@ What does not belong here: how commands are coded.
 
 from __future__ import annotations
 
-import enum
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -19,7 +17,7 @@ from twisted.logger import Logger
 
 from vmodem.net.names.resolve import Resolver, SystemResolver
 from vmodem.net.seeker import Seeker
-from vmodem.net.stream import Ending, FdStream, Stream
+from vmodem.net.stream import Cause, Ending, FdStream, Stream
 from vmodem.net.timer import Timer
 from vmodem.port.base import (
     INPUTS,
@@ -34,9 +32,9 @@ from vmodem.port.base import (
 )
 from vmodem.port.nobody import NOBODY
 from vmodem.port.outgoing import Outgoing
-from vmodem.port.remotestream import RemoteStream
+from vmodem.port.remotestream import ERRORS, INPUTS_TOLD, RemoteStream, Speech, inputs
 from vmodem.port.sentclock import SentClock
-from vmodem.port.wishes import Wish, Wishes
+from vmodem.port.wishes import Changes, Wishes
 from vmodem.wire import comport
 from vmodem.wire.comport import LineState, ModemState, Purge
 
@@ -48,38 +46,24 @@ CHANGE_S: Final = 2.5
 POLL_S: Final = 1.0
 #: How long written bytes may take to leave when the port is stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
-#: What arrives before it is known what the server speaks is kept up to so many bytes.
-EARLY: Final = 65536
-
-_INPUTS: Final = (
-    (ModemState.CTS, ModemState.DELTA_CTS, Signals.CTS),
-    (ModemState.DSR, ModemState.DELTA_DSR, Signals.DSR),
-    (ModemState.DCD, ModemState.DELTA_DCD, Signals.DCD),
-    (ModemState.RI, ModemState.TRAILING_RI, Signals.RI),
-)
-_ERRORS: Final = (
-    (LineState.FRAMING, Noted.FRAMING, "framing"),
-    (LineState.PARITY, Noted.PARITY, "parity"),
-    (LineState.OVERRUN, Noted.OVERRUN, "overrun"),
-)
 
 
-class Speech(enum.Enum):
-    """What is spoken with the server."""
-
-    NOT_YET = "nothing yet"
-    COM_PORT = "RFC 2217"
-    TELNET = "telnet"
-    RAW = "raw bytes"
+def _never(signals: Signals) -> bool:
+    return False
 
 
 class RemotePort(Port):
     """``remote:HOST:PORT`` and ``rfc2217:HOST:PORT``.  The framing is left as the server has it where it is
     None, and so are ``dtr`` and ``rts``; the arguments are those of the LINE string.  ``retry`` are pauses
     after which the server is connected to again, in seconds: many of them open the port at each connection.
+    ``patience_s`` is how long settings, circuits and breaks wait for the bytes before them, in seconds,
+    if not five.
     """
 
     _log = Logger()
+    #: Whether circuits are told at once, with all bytes that came before them, even while paused.  Whoever
+    #: wants to hear of a hang-up in time puts a callable here.
+    urgent: Callable[[Signals], bool] = staticmethod(_never)
 
     def __init__(
         self,
@@ -95,6 +79,7 @@ class RemotePort(Port):
         dtr: bool | None = None,
         rts: bool | None = None,
         retry: Sequence[float] = (),
+        patience_s: float | None = None,
         description: str = "",
         resolver: Resolver | None = None,
     ) -> None:
@@ -117,12 +102,13 @@ class RemotePort(Port):
         )
         self._server: RemoteStream | None = None  # while it may speak telnet
         self._stream: Stream | None = None  # that, or the raw one
-        self._out = Outgoing(reactor, self._send, self._handed_over, self._tell)
+        self._out = Outgoing(
+            reactor, self._send, self._handed_over, self._tell, limit_s=patience_s, polled=False
+        )
         self._stream_blocked = False
         self._told = False
         self._paused = False
-        self._early = bytearray()
-        self._asked: deque[Wish] = deque()
+        self._changes = Changes(reactor, lambda: self._settings, self._not_answered, CHANGE_S)
         self._clock = SentClock(reactor)
         self._reason = ""
         self._timer = Timer(reactor)
@@ -157,6 +143,11 @@ class RemotePort(Port):
         self._timer.set(LAST_WORDS_S, finish)
         return stopped
 
+    @property
+    def rate_known(self) -> bool:
+        """Whether the server has said which rate is in force."""
+        return self.speech is Speech.COM_PORT and self._wishes.confirmed(comport.SET_BAUDRATE)
+
     # -- the contract: bytes ---------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
@@ -181,17 +172,21 @@ class RemotePort(Port):
         stream = self._stream
         if stream is None:
             return
-        if received:
-            self._early.clear()
+        if received and self._server is not None:
+            self._server.discard_received()
         if sent:
+            self._out.discard()
             self._clock.purged()
             if self._server is not None:  # raw bytes cannot be told from those already in the kernel
                 stream.discard_pending()
         which = (Purge.RECEIVE if received else Purge(0)) | (Purge.TRANSMIT if sent else Purge(0))
         if which and self.speech is Speech.COM_PORT and self._server is not None:
             self._server.command(self._server.client.purge(which))
-        if sent:
-            self._out.discard()
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether the transmitter is empty, as far as is known."""
+        return not self.backlog and not self._clock.left
 
     def when_sent(self, done: Callable[[], None]) -> None:
         self._out.then(lambda: self._clock.wait(done))
@@ -219,15 +214,20 @@ class RemotePort(Port):
     def set_break(self, on: bool) -> None:
         self._out.then(lambda: self._set_break(on))
 
+    def send_break(self, seconds: float) -> None:
+        """Send a break behind everything written so far; what is written later follows it."""
+        self._out.then(lambda: self._send_break(seconds))
+
     # -- coming and going ------------------------------------------------------------------------------------
 
     def _connected(self, below: FdStream) -> None:
         self._stream_blocked = False
-        self._early.clear()
         self._server = self._stream = server = RemoteStream(self._reactor, below, self)
         server.break_received = self._break_came
+        server.urgent = lambda state: self.urgent(inputs(state))
         self._timer.set(ANSWER_S, self._no_answer)
         server.start(self)
+        server.pause()
 
     def _missing(self, reason: str) -> None:
         if reason != self._reason:
@@ -240,12 +240,12 @@ class RemotePort(Port):
         if server is None or server.spoken:
             self._go_up(Speech.TELNET)
             return
-        below = server.release()
+        below, early = server.release()
         self._server, self._stream = None, below
         below.start(self)
-        self._go_up(Speech.RAW)
+        self._go_up(Speech.RAW, early)
 
-    def _go_up(self, speech: Speech) -> None:
+    def _go_up(self, speech: Speech, early: bytes = b"") -> None:
         """It is known what the server speaks; that may still become more."""
         was, self.speech = self.speech, speech
         self.signals_known = OUTPUTS if speech is Speech.COM_PORT else Signals.NONE
@@ -261,10 +261,8 @@ class RemotePort(Port):
         if reason:
             self._user.found()
         self._user.attached(True)
-        if self._early and self._stream is stream and self._stopped is None:
-            early = bytes(self._early)
-            self._early.clear()
-            self._user.data_received(early)
+        if early and self._stream is stream and self._stopped is None:
+            self.data_received(early)
         if self._stream is stream and self._stopped is None:
             if self._paused:
                 stream.pause()
@@ -277,12 +275,11 @@ class RemotePort(Port):
         self.heard = None
         self.signals_known = self._inputs = Signals.NONE
         self._server = None
-        self._early.clear()
         for timer in (self._timer, self._ask_timer):
             timer.cancel()
         self._out.discard()
         self._out.hurry()
-        self._give_up_answers()
+        self._changes.give_up()
         self._clock.purged()
         self._stream_blocked = False
         self._tell()
@@ -292,12 +289,7 @@ class RemotePort(Port):
     def data_received(self, data: bytes) -> None:
         """Bytes of the equipment."""
         self.counters.received += len(data)
-        if self.speech is not Speech.NOT_YET:
-            self._user.data_received(data)
-            return
-        self._early += data
-        if len(self._early) >= EARLY and self._stream is not None:
-            self._stream.pause()
+        self._user.data_received(data)
 
     def write_blocked(self) -> None:
         """The server takes no more."""
@@ -307,6 +299,7 @@ class RemotePort(Port):
     def write_drained(self) -> None:
         """The server has taken everything."""
         self._stream_blocked = False
+        self._out.look()
         self._tell()
 
     def stream_ended(self, ending: Ending) -> None:
@@ -315,7 +308,8 @@ class RemotePort(Port):
         if stream is None:
             return
         was_up = self.speech is not Speech.NOT_YET
-        reason = f"{stream.peer}: {ending.detail}"
+        finished = ending.cause is Cause.FINISHED
+        reason = f"{stream.peer}: {'closed by the server' if finished else ending.detail}"
         stream.abort()
         self._down()
         if self._stopped is not None:
@@ -346,9 +340,12 @@ class RemotePort(Port):
         """It is a telnet server."""
         self._go_up(Speech.TELNET)
 
+    def server_spoke(self) -> None:
+        """It is alive."""
+        self.heard = float(self._reactor.seconds())
+
     def answered(self, code: int, value: int) -> None:
         """A setting is in force, whatever was asked for."""
-        self.heard = float(self._reactor.seconds())
         before = self._settings
         self._settings = self._wishes.answered(before, code, value)
         if self._settings != before:
@@ -360,22 +357,15 @@ class RemotePort(Port):
                     asked=str(asked),
                     real=str(self._settings),
                 )
-        for wish in self._asked:
-            if wish.answered(code, value):
-                break
-        while self._asked and self._asked[0].complete:
-            self._asked.popleft().end(self._settings)
+        self._changes.answered(code, value)
 
     def modem_state(self, state: ModemState) -> None:
         """The port's inputs."""
-        self.heard = float(self._reactor.seconds())
         self._ask_timer.cancel()
         first = not self.signals_known & INPUTS
         self.signals_known = INPUTS | OUTPUTS
-        now = pulsed = Signals.NONE
-        for bit, delta, signal in _INPUTS:
-            if state & bit:
-                now |= signal
+        now, pulsed = inputs(state), Signals.NONE
+        for bit, delta, signal in INPUTS_TOLD:
             if state & delta and bool(state & bit) is (signal in self._inputs):
                 pulsed |= signal
         was, self._inputs = self._inputs, now
@@ -388,7 +378,7 @@ class RemotePort(Port):
 
     def line_state(self, state: LineState) -> None:
         """Characters were damaged there, somewhere near this place."""
-        for bit, kind, name in _ERRORS:
+        for bit, kind, name in ERRORS:
             if state & bit:
                 setattr(self.counters, name, getattr(self.counters, name) + 1)
                 self._user.noted(kind)
@@ -430,20 +420,11 @@ class RemotePort(Port):
         if not words:
             self._later(lambda: done(self._settings))
             return
-        self._asked.append(Wish(self._reactor, set(changed), done, CHANGE_S, self._not_answered))
+        self._changes.begin(changed, done)
         server.command(b"".join(words))
 
-    def _not_answered(self, wish: Wish) -> None:
+    def _not_answered(self) -> None:
         self._log.info("{line}: the server did not answer a change of settings", line=self.description)
-        while self._asked:
-            first = self._asked.popleft()
-            first.end(self._settings)
-            if first is wish:
-                break
-
-    def _give_up_answers(self) -> None:
-        while self._asked:
-            self._asked.popleft().end(self._settings)
 
     def _drive(self, on: Signals, off: Signals) -> None:
         for signal in (Signals.DTR, Signals.RTS):
@@ -472,6 +453,10 @@ class RemotePort(Port):
             server.command(server.client.control(comport.BREAK_ON if on else comport.BREAK_OFF))
         elif on:
             server.send_telnet_break()
+
+    def _send_break(self, seconds: float) -> None:
+        if self._stream is not None:
+            self._stream.send_break(seconds, expedited=False)
 
     # -- towards the equipment -------------------------------------------------------------------------------
 

@@ -22,6 +22,11 @@ class SentClock:
         self._waiters: deque[tuple[float, Callable[[], None]]] = deque()
         self._timer = Timer(reactor)
 
+    @property
+    def left(self) -> float:
+        """How long it takes until everything is sent, in seconds."""
+        return max(0.0, self._empty_at - float(self._reactor.seconds()))
+
     def sent(self, seconds: float) -> None:
         """Bytes are on their way that take so long."""
         now = self._reactor.seconds()

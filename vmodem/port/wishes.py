@@ -5,8 +5,9 @@ What does not belong here: sending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vmodem.net.timer import Timer
@@ -114,43 +115,68 @@ class Wishes:
         self._confirmed.add(code)
         return replace(settings, **{_FIELDS[code]: known})
 
+    def confirmed(self, code: int) -> bool:
+        """Whether the server has answered a command since all were asked last."""
+        return code in self._confirmed
+
     def expect_flow(self) -> None:
         """The next answer about flow control counts again."""
         self._confirmed.discard(comport.SET_CONTROL)
 
 
-class Wish:
-    """A change of settings whose answers are awaited: those to the commands in ``codes``."""
+class Changes:
+    """Changes of settings whose answers are awaited, in the order they were asked for.
+
+    ``in_force`` tells the settings, ``late`` is called when a server has not answered one for ``patience_s``
+    seconds, which ends it and all before it.
+    """
 
     def __init__(
-        self,
-        reactor: Any,
-        codes: set[int],
-        done: Callable[[Settings], None],
-        patience_s: float,
-        not_answered: Callable[[Wish], None],
+        self, reactor: Any, in_force: Callable[[], Settings], late: Callable[[], None], patience_s: float
     ) -> None:
-        self._codes = codes
-        self._done = done
-        self._timer = Timer(reactor)
-        self._timer.set(patience_s, lambda: not_answered(self))
+        self._reactor = reactor
+        self._in_force = in_force
+        self._late = late
+        self._patience_s = patience_s
+        self._awaited: deque[_Change] = deque()
 
-    @property
-    def complete(self) -> bool:
-        """Whether everything is answered."""
-        return not self._codes
+    def begin(self, codes: Iterable[int], done: Callable[[Settings], None]) -> None:
+        """The commands in ``codes`` are sent; ``done`` is called when all of them are answered."""
+        change = _Change(set(codes), done, Timer(self._reactor))
+        change.timer.set(self._patience_s, lambda: self._too_late(change))
+        self._awaited.append(change)
 
-    def answered(self, code: int, value: int) -> bool:
-        """Whether an answer was one of those."""
-        if code not in self._codes or (code == comport.SET_CONTROL and value not in _FLOW_TOLD):
-            return False
-        self._codes.discard(code)
-        return True
+    def answered(self, code: int, value: int) -> None:
+        """An answer came, and is in force."""
+        for change in self._awaited:
+            if code in change.codes and (code != comport.SET_CONTROL or value in _FLOW_TOLD):
+                change.codes.discard(code)
+                break
+        while self._awaited and not self._awaited[0].codes:
+            self._end_first()
 
-    def end(self, settings: Settings) -> None:
-        """Tell what is in force."""
-        self._timer.cancel()
-        self._done(settings)
+    def give_up(self) -> None:
+        """There is nobody to answer."""
+        while self._awaited:
+            self._end_first()
+
+    def _too_late(self, change: _Change) -> None:
+        self._late()
+        while self._end_first() is not change:
+            pass
+
+    def _end_first(self) -> _Change:
+        first = self._awaited.popleft()
+        first.timer.cancel()
+        first.done(self._in_force())
+        return first
+
+
+@dataclass(frozen=True)
+class _Change:
+    codes: set[int]
+    done: Callable[[Settings], None]
+    timer: Timer
 
 
 def _coded(code: int, value: Any) -> int:

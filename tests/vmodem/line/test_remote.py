@@ -15,11 +15,15 @@ from tests.helpers.calls import FakeResolver, closed_port
 from tests.helpers.reactors import Reactor
 from vmodem.line import remote
 from vmodem.line.base import Circuit, Line, LineError
-from vmodem.line.coded import READ_AHEAD
 from vmodem.line.parse import make_line
 from vmodem.line.remote import RemoteLine
 from vmodem.line.rfc2217 import Rfc2217Line
 from vmodem.net import seeker
+from vmodem.net.telnet.comport import BREAK_LIMIT_S
+from vmodem.port import remote as port_remote
+from vmodem.port import sentclock
+from vmodem.port.base import INPUTS, PortFlow, Settings
+from vmodem.port.remotestream import READ_AHEAD
 from vmodem.wire import comport
 from vmodem.wire.comport import LineState, ModemState, Purge
 from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set
@@ -100,7 +104,7 @@ def up(reactor: Reactor, line: RemoteLine, server: Server) -> ComPortServer:
     reactor.until(server.accepted)
     server.send(codec.greeting())
     reactor.until(lambda: server.read() and line.attached)
-    reactor.until(lambda: server.read() and line._state_known)
+    reactor.until(lambda: server.read() and line._port.signals_known & INPUTS)
     server.events.clear()
     return codec
 
@@ -110,8 +114,8 @@ def test_written_as_a_line(reactor: Reactor) -> None:
         reactor, r"remote:srv:4001:speed=9600:bits=7:parity=e:stop=1.5:flow=xonxoff:wiring=modem"
     )
     assert isinstance(line, RemoteLine)
-    assert (line._seeker._host, line._seeker._port) == ("srv", 4001)
-    assert list(line._asked.values()) == [9600, 7, 3, 3]
+    assert (line._port._seeker._host, line._port._seeker._port) == ("srv", 4001)
+    assert line._port.settings == Settings(9600, 7, "E", 1.5, PortFlow.XON_XOFF)
     assert isinstance(make_line(reactor, r"remote:host=\:\:1:port=23:dtr=ri:rts=dcd:invert=cd"), RemoteLine)
     for text, words in {
         "remote:srv": "port is missing",
@@ -209,15 +213,16 @@ def test_a_port_whose_dtr_was_never_on_has_three_wires(
 def test_a_port_that_tells_nothing(
     reactor: Reactor, begin: Begin, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "POLL_S", 0.01)
-    monkeypatch.setattr(remote, "ANSWER_S", 0.02)
+    monkeypatch.setattr(port_remote, "POLL_S", 0.01)
+    for module in (remote, port_remote):
+        monkeypatch.setattr(module, "ANSWER_S", 0.02)
     line = RemoteLine(reactor, "127.0.0.1", server.port)
     user = begin(line)
     reactor.until(server.accepted)
     server.codec = None
     server.send(b"\xff\xfd\x2c")
     reactor.until(lambda: user.dtr)
-    assert server.read().raw.count(b"\xff\xfa\x2c\x07\xff\xf0") == 2
+    assert server.read().raw.count(b"\xff\xfa\x2c\x07\xff\xf0") == 1
 
 
 def test_break_both_ways(reactor: Reactor, begin: Begin, server: Server) -> None:
@@ -237,7 +242,7 @@ def test_break_both_ways(reactor: Reactor, begin: Begin, server: Server) -> None
     reactor.until(lambda: BreakSet(False) in server.read().events)
     assert time.monotonic() - start >= 0.1
     reactor.until(lambda: server.read().events.count(BreakSet(False)) == 2)
-    assert time.monotonic() - start < 0.1 + 2 * remote.BREAK_LIMIT_S
+    assert time.monotonic() - start < 0.1 + 2 * BREAK_LIMIT_S
     assert server.events == [
         b"before",
         BreakSet(True),
@@ -288,7 +293,7 @@ def test_sent_means_that_the_remote_transmitter_is_empty(
     assert not sent
     reactor.until(lambda: sent)
     assert 0.2 <= sent[0] < 0.5
-    monkeypatch.setattr(remote, "SENT_LIMIT_S", 0.1)
+    monkeypatch.setattr(sentclock, "LIMIT_S", 0.1)
     line.write(b"x" * 100_000)
     start = time.monotonic()
     line.when_sent(lambda: sent.append(time.monotonic() - start))
@@ -357,7 +362,7 @@ def test_a_hang_up_is_seen_while_paused(reactor: Reactor, begin: Begin, server: 
 def test_plain_telnet_and_raw(
     reactor: Reactor, begin: Begin, server: Server, monkeypatch: pytest.MonkeyPatch, says: bytes
 ) -> None:
-    monkeypatch.setattr(remote, "ANSWER_S", 0.1)
+    monkeypatch.setattr(port_remote, "ANSWER_S", 0.1)
     server.codec = None
     line = RemoteLine(reactor, "127.0.0.1", server.port)
     user = begin(line)
@@ -400,7 +405,7 @@ def test_it_is_looked_for(
     line = RemoteLine(reactor, "127.0.0.1", port)
     user = begin(line)
     line.write(b"nobody is there")
-    reactor.until(lambda: line._seeker._attempt > 3)
+    reactor.until(lambda: line._port._seeker._attempt > 3)
     assert user.events == [("lost", f"127.0.0.1:{port}: Connection refused")]
     server.sock = socket.create_server(("127.0.0.1", port))
     server.sock.setblocking(False)

@@ -18,7 +18,8 @@ from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
 from vmodem.port import remote
 from vmodem.port.base import INPUTS, OUTPUTS, Noted, Port, PortFlow, Settings, Signals
-from vmodem.port.remote import RemotePort, Speech
+from vmodem.port.remote import RemotePort
+from vmodem.port.remotestream import READ_AHEAD, Speech
 from vmodem.wire import comport, telnet
 from vmodem.wire.comport import LineState, ModemState, PortSettings, Purge
 from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set
@@ -207,12 +208,12 @@ def test_an_answer_that_differs_is_what_is_in_force(reactor: Reactor, begin: Beg
 def test_no_answer_is_waited_for_so_long(
     reactor: Reactor, begin: Begin, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert remote.CHANGE_S < 3, "pyserial waits no longer for us"
+    monkeypatch.setattr(remote, "CHANGE_S", 0.05)
     port = port_of(reactor, server)
     user = begin(port)
     up(reactor, user, server)
     server.mute = True
-    assert remote.CHANGE_S < 3, "pyserial waits no longer for us"
-    monkeypatch.setattr(remote, "CHANGE_S", 0.05)
     before = port.settings
     port.set(Settings(300), user.done.append)
     port.set(Settings(600), user.done.append)
@@ -389,6 +390,91 @@ def test_a_flood_before_it_is_known_what_is_spoken(
 
     reactor.until(pour, tick=0.001)
     assert user.data == flood
+
+
+def test_inputs_stand_among_the_bytes(reactor: Reactor, begin: Begin, server: Server) -> None:
+    """Also of a port that is paused, whose server is read on for a while."""
+    port = port_of(reactor, server)
+    user = begin(port)
+    codec = up(reactor, user, server)
+    user.events.clear()
+    one, both = ModemState.DSR, ModemState.DSR | ModemState.DCD
+    server.send(b"a" + codec.modem_state(one) + b"b")
+    reactor.until(lambda: user.data == b"ab")
+    assert user.events == [b"a", ("signals", Signals.DSR), b"b"]
+    port.pause()
+    server.send(b"c" + codec.modem_state(both) + b"d" + codec.modem_state(one))
+    reactor.run_for(0.05)
+    assert user.data == b"ab"
+    port.resume()
+    reactor.until(lambda: len(user.events) == 6)
+    assert user.events[2:] == [
+        b"bc",
+        ("signals", Signals.DSR | Signals.DCD),
+        b"d",
+        ("signals", Signals.DSR),
+    ]
+
+
+def test_urgent_inputs_are_told_to_one_who_paused(reactor: Reactor, begin: Begin, server: Server) -> None:
+    port = port_of(reactor, server)
+    port.urgent = lambda signals: Signals.DSR not in signals
+    user = begin(port)
+    codec = up(reactor, user, server, ModemState.DSR)
+    user.events.clear()
+    port.pause()
+    server.send(b"c" + codec.modem_state(ModemState.DSR | ModemState.CTS))
+    reactor.run_for(0.05)
+    assert not user.events
+    server.send(b"d" + codec.modem_state(ModemState.CTS) + b"e")
+    reactor.until(lambda: user.signals == Signals.CTS)
+    assert user.events == [
+        b"c",
+        ("signals", Signals.DSR | Signals.CTS),
+        b"d",
+        ("signals", Signals.CTS),
+    ]
+    port.purge(received=True, sent=False)
+    port.resume()
+    server.send(b"f")
+    reactor.until(lambda: user.data.endswith(b"f"))
+    assert user.data == b"cdf"
+
+
+def test_reading_on_is_bounded_and_the_end_is_seen(reactor: Reactor, begin: Begin, server: Server) -> None:
+    port = port_of(reactor, server)
+    user = begin(port)
+    up(reactor, user, server)
+    port.pause()
+    assert server.client is not None
+    sent = random.Random(3).randbytes(READ_AHEAD + 50_000).replace(b"\xff", b"x")
+    server.client.setblocking(True)
+    server.client.sendall(sent)
+    reactor.run_for(0.1)
+    assert not user.data
+    server.hang_up()
+    reactor.until(lambda: not user.present)
+    assert user.data == sent
+    assert user.events[-1] == ("lost", f"127.0.0.1:{server.port}: closed by the server")
+
+
+def test_acts_do_not_wait_for_ever(reactor: Reactor, begin: Begin, server: Server) -> None:
+    port = port_of(reactor, server, patience_s=0.1)
+    user = begin(port)
+    codec = up(reactor, user, server)
+    server.send(codec.suspend(True))
+    reactor.until(lambda: user.blocked)
+    server.events.clear()
+    port.write(b"stuck")
+    port.drive(Signals.DTR, NONE)
+    port.write(b"behind")
+    port.drive(NONE, Signals.DTR)
+    reactor.run_for(0.05)
+    assert server.read().events == []
+    reactor.until(lambda: len(server.read().events) == 2)
+    assert server.events == [LinesSet(dtr=True), LinesSet(dtr=False)]
+    server.send(codec.suspend(False))
+    reactor.until(lambda: server.read().data == b"stuckbehind")
 
 
 # -- coming and going ----------------------------------------------------------------------------------------

@@ -313,10 +313,14 @@ class TelnetStream:
     def _deliver(self, force: bool = False) -> None:
         while self._inbox and (force or not self._paused):
             item = self._inbox.popleft()
-            if item is None:
-                self.break_received()
-            else:
+            if isinstance(item, bytes):
                 self._user.data_received(item)
+            else:
+                self._came_to(item)
+
+    def _came_to(self, item: Any) -> None:
+        """Tell what is no data, everything before it having been delivered."""
+        self.break_received()
 
     def _go_on(self) -> None:
         """Deliver what had to wait for the user."""
@@ -344,14 +348,17 @@ class TelnetStream:
         if self._closed or self._ending is not None:
             return
         deaf = self._blocked and self._unheard > ANSWERS_LIMIT
-        waits = not self._closing and (self._paused or bool(self._inbox))
-        pause = deaf or waits
+        pause = deaf or (not self._closing and self._full())
         if pause is not self._below_paused:
             self._below_paused = pause
             if pause:
                 self._below.pause()
             else:
                 self._below.resume()
+
+    def _full(self) -> bool:
+        """Whether the user is to take something before more is read."""
+        return self._paused or bool(self._inbox)
 
     # -- towards the peer ----------------------------------------------------------------------------------
 
