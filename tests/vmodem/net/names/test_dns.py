@@ -229,7 +229,10 @@ def test_tcp_that_is_refused(reactor: Reactor, dead: socket.socket) -> None:
 
 def test_place_where_no_server_can_be(reactor: Reactor) -> None:
     (reason,) = ask(reactor, DnsResolver(reactor, ("255.255.255.255", 53)).srv, "host.example", 3).reasons
-    assert reason == "255.255.255.255:53: Permission denied"
+    assert reason in (
+        "255.255.255.255:53: Permission denied",
+        "255.255.255.255:53: Network is unreachable",  # where there is only this machine
+    )
 
 
 def test_no_descriptor_left(reactor: Reactor, resolver: DnsResolver, monkeypatch: pytest.MonkeyPatch) -> None:
