@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .parity import Parity, detect
+from .parity import Parity, detect, encode
 from .profile import Profile
 
 #: The first letter of a prefix, with or without the eighth bit.
@@ -146,7 +146,7 @@ class Assembler:
                 self._body.pop()
                 if echo is not None:
                     back = s5 if edits else 8
-                    echo += bytes((back, 32, back))
+                    echo += encode(bytes((back, 32, back)), self.parity)
             return None
         if self._overflow:
             return None

@@ -12,14 +12,14 @@ from typing import Final
 from . import callerid, results
 from .actions import Answer, BreakDte, CallFailure, HangUp, Originate, Refusal, Refuse, ResumeCall
 from .dialstring import DialString, joined, parse_dial
-from .escape import Escape
 from .interpreter import Control, Verb
-from .options import EscapeMode, Options
+from .listening import Listening
+from .options import Options
 from .parity import Parity
 from .profile import Store
 from .state import CONNECTED, Input, State, next_state
-from .terminal import TYPING_PAUSE, Terminal
-from .timers import Timer, Timers
+from .terminal import TYPING_PAUSE
+from .timers import Timer
 
 ONLINE: Final = State.ONLINE
 #: S1 is cleared this long after the last ring (V.250 clause 6.3.9), in seconds.
@@ -32,13 +32,11 @@ FOR_EVER: Final = 86400.0
 _CLIENTSERVER: Final = b"CLIENTSERVER"
 
 
-class CallControl(Terminal):
+class CallControl(Listening):
     """At most one call, and the way to it and from it."""
 
     def __init__(self, options: Options | None = None, store: Store | None = None) -> None:
         super().__init__(options, store)
-        self._timers = Timers()
-        self._escape = Escape()
         self._plain = False  # online, and bytes go both ways as they are
         self._fast = False  # besides, nothing stands in the way of whole chunks of the DTE
         self._active = 0.0  # when a byte last went either way
@@ -57,6 +55,7 @@ class CallControl(Terminal):
         self._cable = False  # asked for by CLIENT
         self._quiet = False  # its own results are not said either
         self._released = False  # the DTE wants no such call, for now
+        self._hung_up = False  # the command line under way ended a call, and NO CARRIER is to be its result
         self._failures: dict[str, float] = {}  # the numbers that failed within the redial pause, and when
         # ringing
         self._rings = 0  # bursts of the present call
@@ -84,7 +83,6 @@ class CallControl(Terminal):
     def _command_dial(self, control: Control, now: float) -> bool | None:
         if self._state not in (State.IDLE, State.OFF_HOOK, State.RINGING):
             return False
-        self._answering = False
         dial = parse_dial(control.text)
         more = dial.more
         if dial.last or dial.stored is not None:
@@ -107,6 +105,7 @@ class CallControl(Terminal):
         if not dial.raw:
             dial = parse_dial(self.options.default_number)
         self._leave_ringing(now)
+        self._answering = False
         if not dial.raw:
             if self._state is not State.IDLE:
                 self._move(Input.ON_HOOK)
@@ -122,6 +121,7 @@ class CallControl(Terminal):
         if self._state not in (State.IDLE, State.OFF_HOOK):
             return False
         self._parts = DialString()
+        self._answering = False  # nobody called: the command's own result is due, whatever the last call was
         self._move(Input.ON_HOOK)
         if self.options.answer_wait:
             self._move(Input.ANSWER)
@@ -141,9 +141,7 @@ class CallControl(Terminal):
         self._released = True
         if self._state in CONNECTED:
             self._drop_call("local hang-up", Input.ON_HOOK, now)
-            if self.options.hangup_no_carrier:
-                self._result(results.NO_CARRIER)
-                return True
+            self._hung_up = self.options.hangup_no_carrier
         else:
             self._leave_ringing(now)
             self._move(Input.ON_HOOK)
@@ -322,17 +320,11 @@ class CallControl(Terminal):
         self._plain = self._state is ONLINE and not self._seven_bits
         self._fast = self._plain and not self._after_line
 
-    def _watch_for_escape(self) -> None:
-        registers = self.interpreter.profile.registers
-        guard_s = registers[12] * 0.02
-        # Who joined the line by CLIENT never gives a command in a call: every byte is data.
-        mode = EscapeMode.OFF if self._cable else self.options.escape
-        self._escape.configure(registers[2], guard_s, mode, self._assembler.parity, registers[3])
-
     def _go_online(self, now: float) -> None:
         """Into online data state: circuits, CONNECT, then what was held back - in this order."""
         profile = self.interpreter.profile
-        self._watch_for_escape()
+        # Who joined the line by CLIENT never gives a command in a call: every byte is data.
+        self._watch_for_escape(now, possible=not self._cable)
         with_parity = self._assembler.parity is not Parity.NONE and not self._cable
         self._seven_bits = self.options.strip_parity_online and with_parity
         self._choose_way()
@@ -340,7 +332,7 @@ class CallControl(Terminal):
         self._active = self._online_at = now
         self._set_inactivity(now)
         self._carrier_pulse = False
-        self._timers.clear(Timer.CARRIER_PULSE)
+        self._timers.clear(Timer.CARRIER_PULSE, Timer.GRACE)
         self._drive_circuits()
         if self._unbidden:
             self._hushed = self._cable or self._quiet
@@ -365,8 +357,7 @@ class CallControl(Terminal):
         """Into online command state."""
         self._move(Input.ESCAPE)
         self._hushed = False
-        self._timers.clear(Timer.ESCAPE)
-        self._escape.cancel()
+        self._forget_escape()
         self._assembler.reset()
         if tell:
             self._result(results.OK)
@@ -386,9 +377,9 @@ class CallControl(Terminal):
 
     def _end_call(self, now: float, carrier: bool) -> None:
         """Common to every end of a call; the state has moved already.  ``carrier``: there was one."""
-        self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL, Timer.ANSWER_WAIT, Timer.ESCAPE, Timer.INACTIVITY)
+        self._timers.clear(Timer.DIAL_LIMIT, Timer.REDIAL, Timer.ANSWER_WAIT, Timer.GRACE, Timer.INACTIVITY)
+        self._forget_escape()
         self._waiting = self._held_break = False
-        self._escape.cancel()
         if self._held:
             if self.interpreter.profile.number("+ETBM", 1):
                 self._deliver(bytes(self._held))

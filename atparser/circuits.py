@@ -83,7 +83,7 @@ class CircuitControl(CallControl):
             self._parts = DialString()
             self._move(Input.ON_HOOK)
         if mode == 3:
-            self.interpreter.reset(self.interpreter.store.power_up)
+            self.interpreter.reset(self.interpreter.store.at_power_up)
             self._drive_circuits()
 
     # -- RTS and CTS (circuits 105 and 106) ----------------------------------------------------------------
@@ -114,8 +114,8 @@ class CircuitControl(CallControl):
             self._out.append(BreakDte(profile.break_s()))
         elif self._state is ONLINE:
             self._active = self._escape.last = now
-            self._escape.cancel()
-            self._timers.clear(Timer.ESCAPE)
+            self._escape.stop()
+            self._await_escape()
             if profile.number("+EB") == 0:
                 pass
             elif k in (0, 2, 4) and not self._cable:
@@ -151,7 +151,7 @@ class CircuitControl(CallControl):
         self._move(Input.SEIZE)
         self._looping = True
         self._set_register(16, 1)
-        self._watch_for_escape()
+        self._watch_for_escape(now)
         s18 = self.interpreter.profile.registers[18]
         if s18:
             self._timers.set(Timer.TEST, now + s18)
@@ -162,8 +162,8 @@ class CircuitControl(CallControl):
     def _end_test(self, tell: bool = True) -> None:
         self._looping = False
         self._set_register(16, 0)
-        self._timers.clear(Timer.TEST, Timer.ESCAPE)
-        self._escape.cancel()
+        self._timers.clear(Timer.TEST)
+        self._forget_escape()
         self._assembler.reset()
         self._move(Input.ON_HOOK)
         self._drive_circuits()

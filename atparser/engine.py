@@ -39,8 +39,8 @@ from .reading import AHEAD_LIMIT, Reading
 from .state import CONNECTED, IN_CALL, Input, State, allowed, next_state
 from .timers import Timer
 
-#: A timer found this late says nothing about silence: the whole program had stopped, in seconds.
-LATE: Final = 0.25
+#: A DTE that sent something within this time may be in the middle of sending, in seconds.
+SENDING: Final = 0.25
 _CAUSES: Final = {CallLoss.REMOTE: 12, CallLoss.RESET: 4, CallLoss.TIMEOUT: 13, CallLoss.ERROR: 4}
 
 
@@ -65,6 +65,13 @@ class Modem(Reading):
     def input_full(self) -> bool:
         """Whether the DTE has typed so far ahead that reading should stop until this is False again."""
         return len(self._ahead) >= AHEAD_LIMIT
+
+    def dte_sends(self, now: float) -> bool:
+        """Whether more of the DTE's data for the call may wait to be read, as far as can be told."""
+        last = self._escape.last
+        return self._state is ONLINE and (
+            not self._reads or (last > self._online_at and now - last < SENDING)
+        )
 
     @property
     def hold_s(self) -> float:
@@ -95,12 +102,14 @@ class Modem(Reading):
 
     # -- what happens ------------------------------------------------------------------------------------
 
-    def start(self, now: float, init: str = "") -> list[Action]:
-        """Power-up.  ``init`` is run like a command line (without the AT), its output suppressed.
+    def start(self, now: float, init: str = "", dtr: bool = True) -> list[Action]:
+        """Power-up.  ``init`` is run like a command line (without the AT), its output suppressed; ``dtr`` is
+        how DTR stands, which is no change of it.
 
         Raises :class:`InitError` when a command of it is refused.
         """
         self._begin(now)
+        self._dtr = dtr
         if init:
             self._muted = True
             refused = self._run(Scanner(init), now)
@@ -114,7 +123,7 @@ class Modem(Reading):
     def receive_dte(self, data: bytes, now: float) -> list[Action]:
         """The DTE sent ``data``."""
         ready = self._escape.ready_at
-        if ready is not None and now - ready > LATE:
+        if ready is not None and now - ready > self._escape.late:
             self._timers.clear(Timer.ESCAPE)
             self._escape.cancel()
         self._begin(now)
@@ -200,6 +209,16 @@ class Modem(Reading):
             self._move(Input.CALL_FAILED)
             self._end_progress(failure, now)
             self._take_ahead(now)
+        return self._out
+
+    def call_finished(self, now: float) -> list[Action]:
+        """The last byte of the call has been handed over, and :meth:`carrier_lost` will be told when it has
+        reached the DTE.  What was kept for later goes to the DTE now, while the carrier still stands (+ETBM).
+        """
+        self._begin(now)
+        if self._state in CONNECTED and self._held and not self.discards:
+            self._deliver(bytes(self._held))
+            self._held.clear()
         return self._out
 
     def carrier_lost(self, loss: CallLoss, now: float) -> list[Action]:
@@ -318,6 +337,10 @@ class Modem(Reading):
     def _expired(self, timer: Timer, now: float) -> None:
         if timer is Timer.ESCAPE:
             self._escape_due(now)
+        elif timer is Timer.SILENCE:
+            self._silence_due(now)
+        elif timer is Timer.GRACE:
+            self._grace_due(now)
         elif timer is Timer.DTR:
             self._dtr_dropped(now)
         elif timer is Timer.DIAL_LIMIT:
@@ -357,9 +380,10 @@ class Modem(Reading):
 
     def _escape_due(self, now: float) -> None:
         ready = self._escape.ready_at
-        if ready is not None and now - ready > LATE:
+        late = self._escape.late
+        if ready is not None and now - ready > late:
             # The program stood still, and what the DTE sent meanwhile may wait to be read: that comes first.
-            self._escape.ready_at = now + LATE
-            self._timers.set(Timer.ESCAPE, now + LATE)
+            self._escape.ready_at = now + late
+            self._timers.set(Timer.ESCAPE, now + late)
         else:
             self._leave_data()

@@ -1,8 +1,9 @@
 """The escape sequence, looked at once per chunk.
 
 Three escape characters count only after silence and before silence (S12), so a chunk needs a look only when
-it begins with the character after a silence, or when a run of them is under way; for every other chunk one
-comparison is all.  The characters themselves always travel to the far end like any other byte.
+it comes after a silence, or when a run of them is under way; for every other chunk one comparison is all.
+The characters themselves always travel to the far end like any other byte.  When there was silence is known
+elsewhere (listening.py).
 
 Without a guard time (S12=0), and in TIES mode, silence says nothing and the data must be searched.
 """
@@ -16,6 +17,9 @@ from typing import Final
 from .options import EscapeMode
 from .parity import Parity
 
+#: A timer found this late says nothing about silence: the whole program had stood still, in seconds.  Of a
+#: short guard time half is enough for that.
+LATE: Final = 0.25
 #: Longest command line searched for in TIES mode.
 _TIES_LIMIT: Final = 256
 _NEVER: Final = float("-inf")
@@ -24,7 +28,18 @@ _NEVER: Final = float("-inf")
 class Escape:
     """Watches what the DTE sends while online.  Times are seconds on the caller's clock."""
 
-    __slots__ = ("_pattern", "_run", "_tail", "chars", "enabled", "guard", "last", "line", "ready_at")
+    __slots__ = (
+        "_pattern",
+        "_run",
+        "_tail",
+        "chars",
+        "enabled",
+        "guard",
+        "last",
+        "line",
+        "quiet",
+        "ready_at",
+    )
 
     def __init__(self) -> None:
         self.enabled = False
@@ -33,6 +48,8 @@ class Escape:
         self.guard = 1.0
         #: When the DTE last sent something.
         self.last = _NEVER
+        #: The DTE has been silent for the guard time, as somebody vouches who watched all the while.
+        self.quiet = False
         #: When the escape happens if the DTE stays silent; None while none is under way.
         self.ready_at: float | None = None
         #: The command line that came with the escape in TIES mode, from its prefix to its terminator.
@@ -49,8 +66,7 @@ class Escape:
         # With parity, seven bits decide; what stands in the eighth is the parity's business.
         self.chars = plain if parity is Parity.NONE else bytes({plain[0], plain[0] | 0x80})
         self.guard = guard_s
-        self.ready_at = None
-        self._run = 0
+        self.stop()
         self._tail = self.line = b""
         one = _any_of(self.chars)
         tail = b""
@@ -69,9 +85,7 @@ class Escape:
 
     def plain(self, data: bytes, now: float) -> bool:
         """Whether this chunk cannot be part of an escape; when it can, :meth:`watch` must see it."""
-        if self._run or self._pattern is not None:
-            return False
-        if data[0] in self.chars and now - self.last >= self.guard and self.enabled:
+        if self._run or self.quiet or self._pattern is not None:
             return False
         self.last = now
         return True
@@ -81,10 +95,7 @@ class Escape:
         :attr:`ready_at` when only the silence is missing."""
         if self._pattern is not None:
             return self._search(data, now)
-        if not self.enabled:
-            self.last = now
-            return None
-        begins = now - self.last >= self.guard
+        begins, self.quiet = self.quiet, False
         if begins:
             self._run = 0
         self.last = now
@@ -103,6 +114,21 @@ class Escape:
         """What was under way is none: the silence cannot be vouched for."""
         self._run = 0
         self.ready_at = None
+
+    def stop(self) -> None:
+        """Nothing is under way, and nothing begins before there was silence again."""
+        self.cancel()
+        self.quiet = False
+
+    @property
+    def by_silence(self) -> bool:
+        """Whether silence decides, and somebody has to watch for it."""
+        return self.enabled and self._pattern is None
+
+    @property
+    def late(self) -> float:
+        """From when on a timer is too late to vouch for silence, in seconds."""
+        return min(LATE, self.guard / 2)
 
     def _search(self, data: bytes, now: float) -> int | None:
         self.last = now

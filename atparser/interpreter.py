@@ -67,7 +67,7 @@ class Interpreter:
     def __init__(self, options: Options, store: Store) -> None:
         self._configured = options
         self.store = store
-        self.profile: Profile = store.restore(store.power_up, options)
+        self.profile: Profile = store.restore(store.at_power_up, options)
         #: The number dialled last, for L and &ZL?.
         self.last_number: str | None = None
         #: Lines of ATI6: how the last call went.
@@ -90,7 +90,7 @@ class Interpreter:
             "T": lambda _: self._keep("P", 0),
             "&F": self._factory,
             "&H": self._transmit_flow,
-            "&K": self._flow,
+            "&K": self._flow_or_compression,
             "&V": lambda _: Done(self.view()),
             "&W": self._store_profile,
             "&Y": self._choose_profile,
@@ -154,7 +154,7 @@ class Interpreter:
     def _basic(self, command: parser.Basic) -> Reply:
         row = COMMANDS.get(command.name)
         if row is None:
-            return DONE if self.options.unknown_ok else FAILED
+            return DONE if self.options.unknown_ok and command.name[0] != "-" else FAILED
         if command.value not in row.values:
             return FAILED
         special = self._special.get(command.name)
@@ -165,6 +165,11 @@ class Interpreter:
     def _keep(self, name: str, value: int) -> Reply:
         self.profile.basic[name] = value
         return DONE
+
+    def _flow_or_compression(self, code: int) -> Reply:
+        if self.options.compression_by_k and code < 4:
+            return self._keep("%C", (0, 3, 3, 2)[code])  # 3: but for the older of the two kinds
+        return self._flow(code)
 
     def _flow(self, code: int) -> Reply:
         if code not in (1, 2):  # compression in another maker's dialect: accepted, never flow control
@@ -178,7 +183,7 @@ class Interpreter:
         return self._keep("&H", code)
 
     def _idle_minutes(self, minutes: int) -> Reply:
-        self.profile.write_register(30, min(255, minutes * 6))
+        self.profile.set_idle_minutes(minutes)
         return DONE
 
     def _factory(self, which: int) -> Reply:
@@ -198,8 +203,7 @@ class Interpreter:
     def _choose_profile(self, slot: int) -> Reply:
         if self.options.break_by_y:
             return self._keep("\\K", {0: 1, 1: 1, 2: 3, 3: 5}[slot])
-        # Another maker's &Y is about breaks: a profile nobody stored is not meant by it.
-        if self.store.power_up == slot or (slot and slot not in self.store.profiles):
+        if self.store.power_up == slot:
             return DONE
         request = self._change_store()
         self.store.power_up = slot
@@ -394,7 +398,12 @@ class Interpreter:
         return tuple(lines)
 
     def _registers(self, profile: Profile) -> list[str]:
-        shown = [f"S{row.number:02d}:{profile.read_register(row.number):03d}" for row in registers.ROWS]
+        """The registers that mean something, and what was written to those that do not."""
+        shown = [
+            f"S{number:02d}:{profile.read_register(number):03d}"
+            for number in range(registers.LAST_REGISTER + 1)
+            if number in registers.REGISTERS or profile.registers[number]
+        ]
         return _wrap(shown)
 
 

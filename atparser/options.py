@@ -86,6 +86,8 @@ class Options:
     s19_minutes: bool = False
     #: &Y says what a break does, instead of which profile is loaded at power-up.
     break_by_y: bool = False
+    #: &K0 to &K3 say whether data are compressed, instead of how the line is held up (&H does).
+    compression_by_k: bool = False
     #: A command line is run so long after its terminator: hosts that are too slow for a fast modem.
     response_delay: float = 0.0
     #: Dialled by ATD without a number.
@@ -121,6 +123,7 @@ DIALECTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "caller_id_blanks": False,
         "s19_minutes": True,
         "break_by_y": True,
+        "compression_by_k": True,
         "factory_registers": {7: 60},
     },
     "lenient": {"dialect": "lenient", "unknown_ok": True, "prefix_any_case": True},

@@ -20,7 +20,7 @@ from .settings import BY_NAME
 
 #: More digits than this are no number any modem understands.
 DIGITS: Final = 9
-_NAME: Final = re.compile(r"[A-Z][A-Z0-9]*", re.IGNORECASE)
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9 ]*", re.IGNORECASE)
 _VENDOR: Final = re.compile(r"[A-Z]{2,}=", re.IGNORECASE)
 
 
@@ -51,7 +51,7 @@ class SetRegister:
 
 @dataclass(frozen=True)
 class ReadRegister:
-    """``Sn?``; without n the register named last."""
+    """``Sn?``, or ``Sn=?``; without n the register named last."""
 
     number: int | None
 
@@ -143,7 +143,7 @@ class Scanner:
             return self._basic(letter, start)
         if first in "?=":
             return self._last_register(first)
-        if first in "+#" or (first == "-" and self._named("-") in EXTENDEDS):
+        if first in "+#" or (first == "-" and self._named("-")[0] in EXTENDEDS):
             return self._extended(first, start)
         if first in "&\\%-":
             return self._prefixed(first, start)
@@ -197,6 +197,8 @@ class Scanner:
         if self._take("?"):
             return ReadRegister(number)
         if self._take("="):
+            if self._take("?"):
+                return ReadRegister(number)  # whoever asks in the extended syntax must not set 0 by it
             value = self._number()
             return self._bad(start) if value is None else SetRegister(number, value)
         return SelectRegister(number)
@@ -232,18 +234,18 @@ class Scanner:
             return StoredNumber(slot, self._rest().strip(" "))
         return self._bad(start)
 
-    def _named(self, prefix: str) -> str:
-        """The name of an extended command here, with its prefix."""
+    def _named(self, prefix: str) -> tuple[str, int]:
+        """The name of an extended command here, with its prefix, and where it ends."""
         self._peek()
         match = _NAME.match(self._body, self._at)
-        return prefix + match.group().upper() if match else ""
+        return (prefix + match.group().replace(" ", "").upper(), match.end()) if match else ("", self._at)
 
     def _extended(self, prefix: str, start: int) -> ParsedCommand:
-        name = self._named(prefix)
+        name, end = self._named(prefix)
         row = EXTENDEDS.get(name)
         if row is None:
             return self._bad(start)
-        self._at += len(name) - 1
+        self._at = end
         form, values = self._form(row.parameters)
         if values is None:
             return self._bad(start)
@@ -263,10 +265,10 @@ class Scanner:
     def _setting(self, start: int) -> ParsedCommand:
         if self._take("?"):
             return self._separated(Setting("HELP", Form.READ), start)
-        name = self._named("")
+        name, end = self._named("")
         if name != "HELP" and name not in BY_NAME:
             return self._bad(start)
-        self._at += len(name)
+        self._at = end
         form, values = self._form((BY_NAME[name].parameter,) if name in BY_NAME else ())
         return self._bad(start) if values is None else self._separated(Setting(name, form, values), start)
 

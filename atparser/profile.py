@@ -28,7 +28,7 @@ _VERSION: Final = 1
 class Profile:
     """One set of settings."""
 
-    __slots__ = ("_configured", "_extended", "basic", "changed", "options", "registers")
+    __slots__ = ("_configured", "_extended", "_wrote", "basic", "changed", "options", "registers")
 
     def __init__(self, options: Options, changed: Mapping[str, Value] | None = None) -> None:
         """Factory settings.  ``options`` are those configured, ``changed`` what AT$ has set since."""
@@ -39,6 +39,8 @@ class Profile:
         self.basic: dict[str, int] = dict(FACTORY)
         self._extended: dict[str, tuple[Value, ...]] = dict(extended.FACTORY)
         self.registers = registers.factory()
+        #: For bit-mapped registers, by number: what their commands were right after the last writing.
+        self._wrote: dict[int, tuple[int, ...]] = {}
         for number, value in self.options.factory_registers.items():
             self.registers[number] = value
 
@@ -47,11 +49,11 @@ class Profile:
     def read_register(self, number: int) -> int:
         """What ``S<number>?`` shows."""
         row = registers.register(number)
-        if not row.mirror:
-            return self.registers[number]
-        value = row.constant
+        value = self.registers[number]
+        if self._wrote.get(number) == tuple(self.basic[bits.command] for bits in row.mirror):
+            return value
         for bits in row.mirror:
-            value |= bits.show(self.basic[bits.command])
+            value = value & ~bits.mask | bits.show(self.basic[bits.command])
         return value
 
     def write_register(self, number: int, value: int) -> None:
@@ -62,8 +64,13 @@ class Profile:
             setting = bits.read(value)
             if setting is not None and setting in COMMANDS[bits.command].values:
                 self.basic[bits.command] = setting
+        if row.mirror:
+            self._wrote[number] = tuple(self.basic[bits.command] for bits in row.mirror)
+        if number == 30:
+            self.basic["\\T"] = value // 6
         if self.options.s19_minutes and number == 19:
             self.registers[30] = min(255, value * 6)
+            self.basic["\\T"] = value
         elif self.options.s19_minutes and number == 30:
             self.registers[19] = value // 6
 
@@ -73,9 +80,17 @@ class Profile:
         return min(max(self.read_register(number), row.low), row.high)
 
     def inactivity_s(self) -> int:
-        """How long a call may be idle, in seconds; 0 for ever.  S19 reaches further than S30 can."""
+        r"""How long a call may be idle, in seconds; 0 for ever.  S19 and \T reach further than S30 can."""
         minutes = self.registers[19] if self.options.s19_minutes else 0
-        return max(minutes * 60, self.registers[30] * 10)
+        return max(minutes * 60, self.basic["\\T"] * 60, self.registers[30] * 10)
+
+    def set_idle_minutes(self, minutes: int) -> None:
+        r"""What \T does."""
+        if self.options.s19_minutes:
+            self.write_register(19, minutes)
+        else:
+            self.write_register(30, min(255, minutes * 6))
+        self.basic["\\T"] = minutes
 
     # -- extended commands ---------------------------------------------------------------------------------
 
@@ -140,7 +155,7 @@ class Profile:
             "commands": dict(self.basic),
             "extended": {name: list(self.values(name)) for name in self._extended},
             "registers": {
-                str(number): self.registers[number]
+                str(number): self.read_register(number)
                 for number in range(registers.LAST_REGISTER + 1)
                 if _is_saved(number) and (number in registers.REGISTERS or self.registers[number])
             },
@@ -224,7 +239,7 @@ _MIRRORS: Final = {
 
 def _is_saved(number: int) -> bool:
     row = registers.REGISTERS.get(number)
-    return row.saved if row else True
+    return row is None or row.saved or (bool(row.mirror) and not row.read_only)
 
 
 class Store:
@@ -233,6 +248,7 @@ class Store:
     def __init__(self, snapshot: Mapping[str, Any] | None = None) -> None:
         """Raises :class:`ProfileError` when the snapshot is damaged or foreign."""
         self.profiles: dict[int, dict[str, Any]] = {}
+        #: The choice of &Y, perhaps of a profile that is still to be stored.
         self.power_up = 0
         self.numbers: dict[int, str] = {}
         if snapshot is not None:
@@ -245,6 +261,11 @@ class Store:
             "profiles": {str(slot): saved for slot, saved in sorted(self.profiles.items())},
             "numbers": {str(slot): number for slot, number in sorted(self.numbers.items())},
         }
+
+    @property
+    def at_power_up(self) -> int:
+        """The profile that power-up loads: the one chosen, as soon as it has been stored."""
+        return self.power_up if self.power_up in self.profiles else 0
 
     def undo(self) -> Callable[[], None]:
         """Something that puts all back as it is now."""

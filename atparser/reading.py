@@ -21,8 +21,6 @@ from .state import PROGRESS, Input
 from .timers import Timer
 from .unbidden import UnbiddenCalls
 
-#: Bytes within this time of a command's terminator do not abort it (V.250 clause 5.6.1), in seconds.
-ABORT_GRACE: Final = 0.125
 #: Bytes typed ahead of what is still going on that are kept; see :attr:`Modem.input_full`.
 AHEAD_LIMIT: Final = 16384
 
@@ -53,7 +51,7 @@ class Reading(UnbiddenCalls):
         """Whether the first byte behind a command line is only the second half of CR LF."""
         self._after_line = False
         self._fast = self._plain
-        if byte != 10 or not self.options.eat_lf or now - self._line_end > ABORT_GRACE:
+        if byte != 10 or not self.options.eat_lf or not self._in_grace(now):
             return False
         if self._looping or self._state in PROGRESS:
             return True
@@ -65,10 +63,7 @@ class Reading(UnbiddenCalls):
         end = self._escape.watch(chunk, now)
         if end is None:
             self._send_on(bytes(chunk))
-            if self._escape.ready_at is None:
-                self._timers.clear(Timer.ESCAPE)
-            else:
-                self._timers.set(Timer.ESCAPE, self._escape.ready_at)
+            self._await_escape()
             return len(data)
         self._send_on(bytes(chunk[:end]))
         line = self._escape.line
@@ -94,7 +89,7 @@ class Reading(UnbiddenCalls):
             self._go_command(tell)
 
     def _take_progress(self, data: bytes, at: int, now: float) -> int:
-        if now - self._line_end <= ABORT_GRACE:
+        if self._in_grace(now):
             self._ahead += data[at:]
             return len(data)
         self._drop_call("aborted by the DTE", Input.ABORTED, now)
@@ -119,6 +114,8 @@ class Reading(UnbiddenCalls):
         self._ahead.clear()
         if ahead:
             self._escape.last = now
+            self._escape.quiet = False
+            self._await_silence()
             self._take(ahead, now)
 
     # -- command lines -----------------------------------------------------------------------------------
@@ -154,6 +151,7 @@ class Reading(UnbiddenCalls):
             self._take_ahead(now)
 
     def _execute(self, line: Line, now: float) -> None:
+        self._hung_up = False
         if line.overflow:
             self._result(results.ERROR)
             return
@@ -168,6 +166,7 @@ class Reading(UnbiddenCalls):
     def _run_line(self, scanner: Scanner, now: float) -> None:
         self.interpreter.dte_rate, self.interpreter.parity = self.dte_rate, self._assembler.parity
         refused = self._run(scanner, now)
+        self._begin_grace()
         if refused is not None:
             self._drive_circuits()  # what ran before the refused one counts
             self._result(results.ERROR)
@@ -177,7 +176,7 @@ class Reading(UnbiddenCalls):
         while True:
             command = scanner.next()
             if command is None:
-                self._result(results.OK)
+                self._result(results.NO_CARRIER if self._hung_up else results.OK)
                 break
             reply = self.interpreter.execute(command)
             if isinstance(reply, Failed):

@@ -2,7 +2,7 @@
 
 Any value from 0 to 255 can be written and is read back as written; where the working range is narrower the
 effect is that of its nearest end.  What is read-only takes any value and keeps its own.  Bit-mapped registers
-are no storage of their own: they show, and when written set, the commands named in their mirror.
+show, and when written set, the commands named in their mirror; their other bits are kept as written.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ class Bits:
 
     def show(self, value: int) -> int:
         code = value if self.codes is None else self.codes.get(value, 0)
-        return (code & ((1 << self.width) - 1)) << self.shift
+        return code << self.shift & self.mask
+
+    @property
+    def mask(self) -> int:
+        """The register's bits that are meant."""
+        return ((1 << self.width) - 1) << self.shift
 
     def read(self, register: int) -> int | None:
         """The command's value that the register's bits mean; None for a code that means none."""
-        code = (register >> self.shift) & ((1 << self.width) - 1)
+        code = (register & self.mask) >> self.shift
         if self.codes is None:
             return code
         for value, known in self.codes.items():
@@ -52,7 +57,7 @@ class Register:
     saved: bool = False
     read_only: bool = False
     mirror: tuple[Bits, ...] = ()
-    #: Bits of a mirroring register that mean nothing here but are shown.
+    #: Bits of a mirroring register that mean nothing here: what they are until something is written.
     constant: int = 0
 
 
@@ -160,7 +165,7 @@ def factory() -> bytearray:
     """All registers at their factory values."""
     values = bytearray(256)
     for row in ROWS:
-        values[row.number] = row.default
+        values[row.number] = row.constant if row.mirror else row.default
     return values
 
 

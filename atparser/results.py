@@ -47,6 +47,8 @@ _CONNECT_RATES: Final = (
     "300 600 4800 7200 9600 12000 14400 16800 19200 "
     "21600 24000 26400 28800 31200 33600 38400 57600 115200 230400"
 )
+#: Rates that are not the same both ways; a call's result names them where the modem's owner says so.
+_SPLIT: Final = ("CONNECT 75TX/1200RX", "CONNECT 1200TX/75RX")
 _CARRIER_RATES: Final = (
     "300 1200 2400 4800 7200 9600 12000 14400 16800 19200 21600 24000 26400 28800 31200 33600"
 )
@@ -70,11 +72,13 @@ TABLES: Final[Mapping[str, Mapping[str, int]]] = {
         DELAYED: 24,
         **_PROGRESS,
         **_rates(_CONNECT_RATES, "1 9 11 13 12 14 15 59 16 61 62 63 64 91 84 17 18 19 20"),
+        **dict(zip(_SPLIT, (22, 23), strict=True)),
     },
     "hayes": {
         **_BASE,
         **_PROGRESS,
         **_rates(_CONNECT_RATES, "1 9 11 24 12 25 13 15 14 29 30 31 32 - 35 28 18 33 -"),
+        **dict(zip(_SPLIT, (26, 27), strict=True)),
     },
     "usr": {
         **_BASE,

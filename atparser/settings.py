@@ -124,6 +124,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _flag("BREAKLINE", "break_aborts_line", "1 lets a break take back a half-typed command line"),
     _flag("S19", "s19_minutes", "1 makes S19 the inactivity timer in minutes, in step with S30"),
     _flag("YBREAK", "break_by_y", "1 makes &Y say what a break does, 0 which profile power-up loads"),
+    _flag("KCOMPRESS", "compression_by_k", "1 makes &K0 to &K3 compression, and no flow control"),
     Setting(
         "DELAY",
         "response_delay",

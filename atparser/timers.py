@@ -10,6 +10,8 @@ class Timer(enum.Enum):
 
     DTR = "DTR has been off for S25"
     ESCAPE = "silence after the escape sequence"
+    SILENCE = "silence before an escape sequence"
+    GRACE = "what comes from now on gives up the call on its way"
     DIAL_LIMIT = "S7 is over"
     RESPONSE = "a command line may be run"
     REDIAL = "a failed number may be tried again"

@@ -94,6 +94,21 @@ def test_an_lf_that_comes_late_aborts_like_any_byte() -> None:
     dialing(Playbook()).wait(0.2).dte(b"\n").expect(ABORTED, NO_CARRIER)
 
 
+@pytest.mark.parametrize("answer", [True, False])
+@pytest.mark.parametrize("seconds", [0.2, 3.0])
+def test_an_lf_that_was_only_read_late_does_not_abort(seconds: float, answer: bool) -> None:
+    """The program had something else to do, as when a kind of call is made for the first time."""
+    book = Playbook().arrives().dte(b"ATA\r") if answer else dialing(Playbook())
+    book.forget().freeze(seconds).dte(b"\nx").nothing()
+    book.wait(0.05).carrier().expect(CONNECT, SendCall(b"x")).state(State.ONLINE)
+    assert book.modem.options.eat_lf
+
+
+def test_a_standstill_does_not_make_the_dial_deaf() -> None:
+    book = dialing(Playbook()).freeze(3).wait(0.05).dte(b"x").expect(ABORTED, NO_CARRIER)
+    assert book.modem.deadline() is None
+
+
 def test_the_lf_of_a_return_online_is_no_data_but_one_behind_connect_is() -> None:
     book = Playbook().into(State.ONLINE_COMMAND).dte(b"ATO\r\nx").expect(CONNECT, SendCall(b"x"))
     book = Playbook().into(State.ONLINE_COMMAND).dte(b"ATO\r").expect(CONNECT).wait(0.01)

@@ -349,6 +349,19 @@ def test_mirrors_never_set_what_the_command_would_refuse(value: int) -> None:
         (b"&K0&H4", 39, 0),
         (b"\\T2", 30, 12),
         (b"\\T255", 30, 255),
+        (b"\\T90S30=6", 30, 6),
+        (b"S21=183", 21, 183),  # bits that mean nothing here are kept
+        (b"S21=183&D1", 21, 175),
+        (b"S27=48", 27, 48),
+        (b"S31=2", 31, 2),
+        (b"S31=255W0", 31, 243),
+        (b"S39=1", 39, 1),  # and so is a code that says nothing of the command, as long as that stays
+        (b"S39=1&K4", 39, 4),
+        (b"S22=23", 22, 23),
+        (b"S22=23X3", 22, 103),
+        (b"S82=5", 82, 5),
+        (b"S82=5\\K3", 82, 3),
+        (b"S23=64", 23, 126),  # the DTE's rate and parity are as its last line came
     ],
 )
 def test_registers_mirror_commands(line: bytes, number: int, shown: int) -> None:
@@ -359,6 +372,32 @@ def test_commands_mirror_registers() -> None:
     book = Playbook(b"S21=12S22=64S39=0")
     shown = " ".join(book.modem.interpreter.view()).split("STORED")[0].split()
     assert {"&D1", "&C0", "X1", "&K0", "+IFC=0,0"} <= set(shown)
+
+
+MIRRORS = [row.number for row in ROWS if row.mirror and not row.read_only and row.number != 23]
+
+
+@pytest.mark.parametrize("number", MIRRORS)
+def test_mirrors_are_read_back_as_written(number: int) -> None:
+    book = Playbook()
+    for value in range(256):
+        book.says(b"ATS%d=%d\r" % (number, value), OK)
+        book.says(b"ATS%d?\r" % number, b"\r\n%03d\r\n" % value + OK)
+
+
+def test_idle_minutes_beyond_what_s30_can_say() -> None:
+    """Who asks for an hour and a half is not hung up after 42 minutes."""
+    book = Playbook(b"\\T90").dialed().wait(90 * 60 - 9.6).nothing().wait(0.2)
+    assert book.words() == b"\r\nNO CARRIER\r\n"
+    book = Playbook(b"\\T90S30=1").dialed().wait(10 - 9.6).wait(10)
+    assert book.words() == b"\r\nNO CARRIER\r\n"
+    Playbook(b"\\T90\\T0").dialed().wait(100 * 60).nothing()
+
+
+def test_any_speaker_setting_is_accepted() -> None:
+    book = Playbook()
+    for value in range(10):
+        book.says(b"ATM%d\r" % value, OK)
 
 
 def test_s14_is_shown_but_not_obeyed() -> None:
@@ -375,6 +414,13 @@ def test_s14_is_shown_but_not_obeyed() -> None:
 def test_compression_of_another_maker_is_no_flow_control() -> None:
     book = Playbook(b"&K4").says(b"AT&K1\r", OK).says(b"AT&K2\r", OK)
     book.says(b"ATS39?\r", b"\r\n004\r\n" + OK)
+
+
+def test_the_view_shows_what_is_kept_in_registers_without_a_meaning() -> None:
+    book = Playbook(b"S97=5&W1S98=6")
+    active, first, second, *_ = " ".join(book.modem.interpreter.view()).split("PROFILE")[1:]
+    assert ("S97:005" in active, "S97:005" in first, "S97:005" in second) == (True, False, True)
+    assert ("S98:006" in active, "S98:" in second) == (True, False)
 
 
 def test_registers_beyond_the_last() -> None:

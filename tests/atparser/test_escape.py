@@ -172,3 +172,77 @@ def test_settings_count_from_the_next_time_online() -> None:
 def test_d1_is_another_way() -> None:
     book = online(b"&D1").dtr(False).wait(0.05).expect(OK).state(State.ONLINE_COMMAND)
     book.dte(b"ATO\r").expect(CONNECT).state(State.ONLINE)
+
+
+# -- silence that nobody can vouch for -----------------------------------------------------------------------
+
+
+def held(book: Playbook, seconds: float, *unread: bytes) -> Playbook:
+    """The line is not read for a while, and what the DTE sent meanwhile is read at its end."""
+    book.modem.dte_held(True, book.now)
+    book.wait(seconds).modem.dte_held(False, book.now)
+    for data in unread:
+        book.dte(data)
+    return book
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 5.0])
+def test_a_line_that_was_not_read_was_not_silent_before_the_sequence(seconds: float) -> None:
+    """The sequence came right behind the x; it was only read late."""
+    book = held(online().dte(b"x"), seconds, b"+++").wait(10)
+    book.expect(SendCall(b"x+++")).state(State.ONLINE)
+    held(book, 5.0).wait(0.9).dte(b"+++").wait(10).expect(SendCall(b"+++")).state(State.ONLINE)
+    book.dte(b"+++").wait(1).expect(SendCall(b"+++"), OK)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.9, 5.0])
+def test_nor_behind_it(seconds: float) -> None:
+    book = held(online().dte(b"+++"), seconds, b"more").wait(10)
+    book.expect(SendCall(b"+++more")).state(State.ONLINE)
+
+
+def test_a_sequence_with_both_silences_stays_one_though_the_line_is_not_read_for_a_while() -> None:
+    book = held(online().dte(b"+++").wait(0.5), 5.0).expect(SendCall(b"+++")).wait(0.999).nothing()
+    book.wait(0.002).expect(OK).state(State.ONLINE_COMMAND)
+
+
+def test_a_sequence_that_is_held_up_does_not_outlive_its_call() -> None:
+    book = online().dte(b"+++").forget()
+    book.modem.dte_held(True, book.now)
+    book.lost().forget().modem.dte_held(False, book.now)
+    book.wait(10).nothing().state(State.IDLE)
+    assert book.modem.deadline() is None
+
+
+def test_online_while_the_line_is_not_read() -> None:
+    book = Playbook().dte(b"ATD1\r").wait(5)
+    book.modem.dte_held(True, book.now)
+    book.carrier().wait(5).forget()
+    book.modem.dte_held(False, book.now)
+    book.dte(b"+++").wait(5).expect(SendCall(b"+++")).state(State.ONLINE)
+    book.dte(b"+++").wait(1).state(State.ONLINE_COMMAND)
+
+
+def test_a_program_that_stood_still_did_not_hear_the_silence_before_the_sequence() -> None:
+    book = online().dte(b"x").freeze(3).dte(b"+++").wait(10).expect(SendCall(b"x+++")).state(State.ONLINE)
+    book.dte(b"x").wait(0.8).freeze(3).wait(0.001).dte(b"+++").wait(10).expect(SendCall(b"x+++"))
+    book.state(State.ONLINE).dte(b"+++").wait(1).state(State.ONLINE_COMMAND)
+
+
+def test_a_short_standstill_is_long_beside_a_short_guard_time() -> None:
+    book = online(b"S12=5").dte(b"+++").freeze(0.2).dte(b"data").wait(5)
+    book.expect(SendCall(b"+++data")).state(State.ONLINE)
+
+
+def test_nothing_is_awaited_once_there_was_silence() -> None:
+    book = online()
+    assert book.modem.deadline() is None
+    book.dte(b"x").wait(0.5).dte(b"y").wait(0.999)
+    assert book.modem.deadline() is not None
+    book.wait(0.002)
+    assert book.modem.deadline() is None
+
+
+@pytest.mark.parametrize("init", [b"S2=255", b"S12=0"])
+def test_where_silence_decides_nothing_none_is_awaited(init: bytes) -> None:
+    assert online(init).dte(b"x").modem.deadline() is None

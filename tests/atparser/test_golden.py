@@ -34,6 +34,9 @@ ECHOING: list[tuple[bytes, bytes]] = [
     (b"\xc1T\r", b"\xc1T\r\r\x8aO\xcb\r\x8a"),  # odd parity
     (b"\xe1t\x8d", b"\xe1t\x8d\x8d\n\xcfK\x8d\n"),  # even parity in lower case
     (b"a\xf4\r", b"a\xf4\r\r\x8aO\xcb\r\x8a"),  # odd parity in lower case
+    (b"A\xd4X\x88\x8d", b"A\xd4X\x88\xa0\x88\x8d\x8d\n\xcfK\x8d\n"),  # deleting in even parity
+    (b"\xc1T\x58\x08\r", b"\xc1T\x58\x08 \x08\r\r\x8aO\xcb\r\x8a"),  # in odd parity
+    (b"\xc1\xd4\xd8\xff\x8d", b"\xc1\xd4\xd8\x88\xa0\x88\x8d\x8d\x8a\xcf\xcb\x8d\x8a"),  # in mark parity
 ]
 
 
@@ -59,6 +62,10 @@ QUIET: list[tuple[bytes, bytes]] = [
     (b"ATS 0 = 2 S0?\r", b"\r\n002\r\n" + OK),
     (b"at s 0 = 2\rATs0?\r", OK + b"\r\n002\r\n" + OK),
     (b"ATS%C1\rAT?\r", OK + b"\r\n000\r\n" + OK),
+    (b"ATS7=?\rATS7?\r", b"\r\n050\r\n" + OK + b"\r\n050\r\n" + OK),  # a question sets nothing
+    (b"ATS0=2S0 = ?S7?\r", b"\r\n002\r\n\r\n050\r\n" + OK),
+    (b"ATS7=?AT=?\r", b"\r\n050\r\n" + NO_CARRIER),
+    (b"ATS100=?\r", ERROR),
     (b"ATS\rAT=7?\r", OK + b"\r\n007\r\n" + OK),
     (b"ATS0\rAT?\rAT=3\rAT?\r", OK + b"\r\n000\r\n" + OK + OK + b"\r\n003\r\n" + OK),
     (b"ATS7\rATE=1\rATS7?\r", OK + OK + b"\r\n001\r\n" + OK),
@@ -90,6 +97,9 @@ QUIET: list[tuple[bytes, bytes]] = [
     (b"ATE0;V1\r", OK),
     (b"AT+ES=3,0,2;+EB=1,0,30\r", OK),
     (b"AT+ES=3,0,2+EB=1,0,30\r", OK),
+    (b"AT + e s = 3 , 0 , 5 ; + E S ?\r", b"\r\n+ES: 3,0,5\r\n" + OK),
+    (b"AT+ F CLASS = 0 &C1 # C I D ?; - S DR = 1;$ BUR STS ?\r", b"\r\n0\r\n\r\n$BURSTS: 10\r\n" + OK),
+    (b"AT+GMI S0?\r", ERROR),
     (b"AT+ES=8\r", ERROR),
     (b"AT+ES=,,5\rAT+ES?\r", OK + b"\r\n+ES: 3,0,5\r\n" + OK),
     (b"AT+ES=?\r", b"\r\n+ES: (0-7),(0-4),(0-9)\r\n" + OK),
@@ -182,6 +192,8 @@ def test_unknown_letters_are_ok_where_that_is_wanted_but_never_behind_a_plus() -
     book = Playbook(options=Options(unknown_ok=True))
     book.says(b"ATG5\r", OK).says(b"AT%V\r", OK).says(b"ATS200=1\r", OK)
     book.says(b"AT+CGMI\r", ERROR).says(b"AT#CLS?\r", ERROR)
+    for line in (b"-C", b"-D1", b"-SSE=1", b"*B", b"$SB=1", b":T", b"X9", b"&D9", b"S0=256"):
+        book.says(b"AT" + line + b"\r", ERROR)
 
 
 def test_returning_online_says_connect_again() -> None:

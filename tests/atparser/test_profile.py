@@ -89,6 +89,31 @@ def test_y_of_another_maker_does_not_choose_a_profile_nobody_stored() -> None:
     restarted(book).says(b"ATS6?\r", b"\r\n011\r\n" + OK)
 
 
+def test_y_may_come_before_the_profile_is_stored() -> None:
+    """Until it is, the first one is loaded; nobody who was told OK finds his choice forgotten."""
+    book = Playbook(b"S6=11", b"&W0", b"S6=12").says(b"AT&Y1&W1\r", OK)
+    restarted(book).says(b"ATS6?\r", b"\r\n012\r\n" + OK)
+    book = Playbook(b"S6=11&D3", b"&W0").says(b"AT&Y1\r", OK).says(b"ATS6=13\r", OK)
+    book.dtr(False).wait(1).dtr(True).forget().dte(b"ATE0\r").forget().says(b"ATS6?\r", b"\r\n011\r\n" + OK)
+    assert "POWER-UP PROFILE: 1" in book.modem.interpreter.view()
+
+
+def test_bits_without_a_meaning_are_stored_too() -> None:
+    book = Playbook(b"S31=2S21=183S27=48").says(b"AT&W\r", OK)
+    again = restarted(book).dte(b"ATE0\r").forget()
+    again.says(b"ATS31?S21?S27?\r", b"\r\n002\r\n\r\n183\r\n\r\n048\r\n" + OK)
+    again.says(b"AT&D1S21?\r", b"\r\n175\r\n" + OK)
+
+
+def test_a_profile_of_before_such_bits_were_stored() -> None:
+    old = json.loads(json.dumps(good))
+    for number in ("21", "22", "23", "27", "31", "39"):
+        old["profiles"]["0"]["registers"].pop(number, None)
+    old["profiles"]["0"]["registers"]["82"] = 0
+    book = Playbook(store=Store(old))
+    book.says(b"ATS21?S31?S39?S82?\r", b"".join(b"\r\n%03d\r\n" % n for n in (60, 194, 3, 128)) + OK)
+
+
 def test_factory_settings_spare_stored_numbers_and_profiles() -> None:
     book = Playbook(b"S6=11", b"&W", b"&Z1=555").says(b"AT&FE0\r", OK)
     book.says(b"AT&Z1?\r", b"\r\n555\r\n" + OK).says(b"ATZS6?\r", b"\r\n011\r\n" + OK)
@@ -172,7 +197,7 @@ DAMAGED = {
     "register half": changed("profiles", "0", "registers", "6", to=1.5),
     "register number": changed("profiles", "0", "registers", "100", to=1),
     "register sign": changed("profiles", "0", "registers", "-1", to=1),
-    "mirror": changed("profiles", "0", "registers", "21", to=1),
+    "mirror": changed("profiles", "0", "registers", "14", to=1),
     "not saved": changed("profiles", "0", "registers", "3", to=1),
     "number place": changed("numbers", "20", to="1"),
     "number type": changed("numbers", "3", to=5551234),

@@ -32,6 +32,7 @@ from atparser import (
     UsageError,
 )
 from atparser.engine import AHEAD_LIMIT
+from atparser.escape import LATE
 from atparser.state import CONNECTED, IN_CALL, Input, allowed
 from tests.helpers.playbook import tidy
 from tests.helpers.wire import End
@@ -177,11 +178,14 @@ class Script:
         elif kind == "fails" and allowed(modem.state, Input.CALL_FAILED):
             self.keep(modem.call_failed(value, now))
         elif kind == "lost" and allowed(modem.state, Input.CARRIER_LOST):
+            self.keep(modem.call_finished(now))
             self.keep(modem.carrier_lost(value, now))
         elif kind == "dtr":
             self.keep(modem.dtr_changed(value, now))
         elif kind == "rts":
             self.keep(modem.rts_changed(value, now))
+        elif kind == "held":
+            modem.dte_held(value, now)
         elif kind == "break":
             self.keep(modem.call_break(now) if value else modem.break_received(now))
         elif kind == "hang up":
@@ -209,7 +213,7 @@ events = st.lists(
     | network
     | times
     | times
-    | st.tuples(st.sampled_from(["dtr", "rts", "break"]), st.booleans())
+    | st.tuples(st.sampled_from(["dtr", "rts", "break", "held"]), st.booleans())
     | st.just(("hang up", None))
     | st.tuples(st.just("stored"), st.booleans()),
     max_size=14,
@@ -221,7 +225,8 @@ online_events = st.lists(
         st.just("dte"), st.sampled_from([b"+", b"++", b"+++", b"a", b"+++ATO\r", b"\n", b"ATO\r", b"x" * 9])
     )
     | st.tuples(st.just("call"), st.binary(min_size=1, max_size=12))
-    | st.tuples(st.just("wait"), st.sampled_from([0.0, 0.02, 0.5, 0.99, 1.0, 1.2])),
+    | st.tuples(st.just("wait"), st.sampled_from([0.0, 0.02, 0.5, 0.99, 1.0, 1.2]))
+    | st.tuples(st.just("held"), st.booleans()),
     max_size=16,
 )
 
@@ -302,6 +307,7 @@ def test_from_anywhere_dtr_and_silence_and_ath_lead_back_to_ok(
     one.happen(("stored", True), 1)
     # A settled DTE: what it may have set against being heard is undone, as a power cycle would.
     one.happen(("dtr", True), 1)
+    one.happen(("held", False), 1)
     one.happen(("hang up", None), 1)
     one.happen(("stored", True), 1)
     assert not modem.input_full
@@ -579,3 +585,116 @@ def test_misuse_is_told_and_does_no_harm() -> None:
     assert any(isinstance(action, Originate) for action in one.out)
     one.happen(("hang up", None), 1)
     assert any(isinstance(action, HangUp) for action in one.out)
+
+
+# -- an escape against what the DTE truly did ----------------------------------------------------------------
+
+GUARD = 1.0
+#: What the DTE does, in order: send something, be silent; meanwhile the program stands still, or the line is
+#: not read.
+doings = st.lists(
+    st.tuples(st.just("send"), st.sampled_from([b"+", b"+++", b"+++", b"x", b"++", b"+++x"]))
+    | st.tuples(st.just("silence"), st.sampled_from([0.01, 0.3, 0.9, 1.01, 1.3, 2.5]))
+    | st.tuples(st.sampled_from(["stand still", "hold"]), st.booleans()),
+    max_size=14,
+)
+
+
+class Reader:
+    """A call's driver that reads what the DTE sends when it can, which is not always when it was sent."""
+
+    def __init__(self) -> None:
+        self.modem = Modem(Options())
+        self.now = 50.0
+        self.modem.start(self.now)
+        self.modem.receive_dte(b"ATD1\r", self.now)
+        self.modem.carrier_detected(self.now)
+        self.still = self.held = False
+        self.unread: list[bytes] = []
+        #: What the DTE truly sent, byte by byte, and when; and what had reached the call.
+        self.truth: list[tuple[float, int]] = []
+        self.sent = bytearray()
+        self.doubtful = False
+        self.troubled = False  # since something kept it from reading at once
+
+    def run(self) -> None:
+        """One turn of the reactor: timers, then what there is to read."""
+        if self.still:
+            return
+        if (due := self.modem.deadline()) is not None and due <= self.now:
+            self.modem.expire(self.now)
+        if not self.held:
+            unread, self.unread = self.unread, []
+            for data in unread:
+                if self.online:
+                    self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        if self.modem.passes(data, self.now):
+            self.sent += data
+            return
+        for action in self.modem.receive_dte(data, self.now):
+            if isinstance(action, SendCall):
+                self.sent += action.data
+
+    @property
+    def online(self) -> bool:
+        return self.modem.state is State.ONLINE
+
+    def do(self, what: str, value: Any) -> None:
+        if what == "send":
+            self.truth += [(self.now, byte) for byte in value]
+            self.unread.append(value)
+        elif what == "silence":
+            end = self.now + value
+            while not self.still and (due := self.modem.deadline()) is not None and due <= end:
+                self.now = max(self.now, due)
+                self.run()
+            self.now = end
+        elif what == "stand still":
+            due = self.modem.deadline()
+            if self.still and not value and due is not None and 0 < self.now - due <= LATE:
+                # No standstill can be told from a timer that is only a little late, and then a command that
+                # comes soon behind the sequence counts.
+                self.doubtful = True
+            self.still, self.troubled = value, True
+        elif not self.still:
+            self.held, self.troubled = value, True
+            self.modem.dte_held(value, self.now)
+        self.run()
+
+    def silent_around(self, slack: float) -> bool:
+        """Whether the last bytes sent are a sequence with the silences it needs."""
+        times = [at for at, _ in self.truth]
+        if bytes(byte for _, byte in self.truth[-3:]) != b"+++" or len(times) < 3:
+            return False
+        before = times[-4] if len(times) > 3 else 50.0
+        return times[-3] - before >= GUARD - slack and self.now - times[-1] >= GUARD - slack
+
+
+def late(what: str, *sent: bytes) -> list[tuple[str, Any]]:
+    """The first is read when it is sent, what follows only later."""
+    script: list[tuple[str, Any]] = [("send", sent[0]), (what, True), ("silence", 0.3)]
+    script += [("send", data) for data in sent[1:]]
+    return [*script, ("silence", 2.5), (what, False), ("silence", 1.3)]
+
+
+@settings(max_examples=300)
+@given(doings)
+@example(late("hold", b"x", b"+++"))
+@example(late("hold", b"+++", b"x"))
+@example(late("stand still", b"x", b"+++"))
+@example(late("stand still", b"+++", b"x"))
+def test_no_escape_without_true_silence(script: list[tuple[str, Any]]) -> None:
+    reader = Reader()
+    for what, value in [("silence", 2.0), *script, ("silence", 0.01)]:
+        reader.do(what, value)
+        if reader.doubtful:
+            return
+        if not reader.online:
+            assert reader.silent_around(slack=LATE)
+            assert bytes(reader.sent) == bytes(byte for _, byte in reader.truth)
+            return
+    if not reader.troubled:
+        gaps = [b - a for (a, _), (b, _) in zip(reader.truth[-3:], reader.truth[-2:], strict=False)]
+        assert not (reader.silent_around(slack=0.0) and all(gap < GUARD for gap in gaps))

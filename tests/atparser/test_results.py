@@ -231,3 +231,10 @@ def test_q2_says_nothing_of_incoming_calls() -> None:
 def test_q2_says_how_a_dial_without_a_number_went_even_after_an_incoming_call() -> None:
     book = Playbook(b"Q2").arrives().leaves().wait(10).forget()
     book.says(b"ATD\r", b"\r\nNO CARRIER\r\n")
+
+
+@pytest.mark.parametrize(("table", "split"), [("ROCKWELL", (22, 23)), ("HAYES", (26, 27)), ("USR", (1, 1))])
+def test_numbers_of_split_rates(table: str, split: tuple[int, int]) -> None:
+    for text, number in zip(("75TX/1200RX", "1200TX/75RX"), split, strict=True):
+        book = Playbook(f'V0$RESULTS={table};$GREETING="CONNECT {text}"'.encode())
+        assert connect(book) == b"%d\r" % number

@@ -73,6 +73,18 @@ def test_deadline_is_none_within_8_s_of_the_last_ring() -> None:
     assert book.modem.deadline() is None
 
 
+@pytest.mark.parametrize("line", [b"DS=7", b"DL", b"D;"])
+def test_a_dial_command_that_dials_nothing_leaves_an_incoming_call_one(line: bytes) -> None:
+    """Which with Q2 says nothing of itself."""
+    book = Playbook(b"Q2").arrives().dte(b"AT" + line + b"\r").wait(3).forget().wait(4).nothing()
+    book.dte(b"ATA\r").expect(Answer()).carrier().nothing().state(State.ONLINE)
+
+
+def test_answering_nobody_has_its_result_whatever_the_last_call_was() -> None:
+    book = Playbook(b"Q2").says(b"ATA\r", b"\r\nNO CARRIER\r\n")
+    book.arrives().dte(b"ATA\r").carrier().lost().forget().says(b"ATA\r", b"\r\nNO CARRIER\r\n")
+
+
 # -- a half-typed command line -------------------------------------------------------------------------------
 
 

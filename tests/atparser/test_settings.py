@@ -189,6 +189,17 @@ def test_usr_y_is_about_breaks() -> None:
     assert book.modem.interpreter.store.power_up == 0
 
 
+@pytest.mark.parametrize("line", [b"$DIALECT=USR", b"$KCOMPRESS=1"])
+def test_usr_k_is_compression_and_no_flow_control(line: bytes) -> None:
+    book = Playbook(line)
+    for k, compression in ((0, 0), (1, 3), (2, 3), (3, 2)):
+        for flow in (4, 6, 3):
+            book.says(b"ATS39=%d&K%d\r" % (flow, k), OK).says(b"ATS39?\r", b"\r\n%03d\r\n" % flow + OK)
+            assert book.modem.interpreter.profile.basic["%C"] == compression
+    book.says(b"AT&H0\r", OK).says(b"ATS39?\r", b"\r\n000\r\n" + OK)
+    book.says(b"AT&K4\r", OK).says(b"ATS39?\r", b"\r\n004\r\n" + OK).says(b"AT&K7\r", ERROR)
+
+
 # -- each says what it changes -------------------------------------------------------------------------------
 
 
@@ -264,9 +275,19 @@ def test_rate_and_greeting_and_linerate() -> None:
 
 
 def test_hangup() -> None:
-    Playbook(b"$HANGUP=1").into(State.ONLINE_COMMAND).dte(b"ATH\r").taken()
     book = Playbook(b"$HANGUP=1").into(State.ONLINE_COMMAND).dte(b"ATH\r")
     assert book.words() == NO_CARRIER
+    book.says(b"ATH\r", OK)
+
+
+def test_hangup_is_the_result_of_a_line_that_runs_to_its_end() -> None:
+    book = Playbook(b"$HANGUP=1").into(State.ONLINE_COMMAND).dte(b"ATH0S7=9S6?&W1\r")
+    assert book.words() == b"\r\n002\r\n" + NO_CARRIER
+    book.says(b"ATS7?\r", b"\r\n009\r\n" + OK)
+    assert 1 in book.modem.interpreter.store.profiles
+    book = Playbook(b"$HANGUP=1").into(State.ONLINE_COMMAND).dte(b"ATHX9\r")
+    assert book.words() == ERROR
+    book.says(b"AT\r", OK)
 
 
 CODES = {3: NO_CARRIER, 4: ERROR, 6: b"\r\nNO DIALTONE\r\n", 7: b"\r\nBUSY\r\n", 8: b"\r\nNO ANSWER\r\n"}

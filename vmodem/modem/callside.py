@@ -21,6 +21,9 @@ from vmodem.modem.record import CallRecord
 from vmodem.net.signals import CallSignals, Unanswered, signals_of
 from vmodem.net.stream import Cause, Ending, Stream, unheard
 
+#: How long what a DTE was sending is still taken for the call's after that has ended, in seconds: it could
+#: not know, and none of it may be read as commands.
+SETTLE_S: Final = 0.05
 _LOSSES: Final = {
     Cause.FINISHED: CallLoss.REMOTE,
     Cause.RESET: CallLoss.RESET,
@@ -43,6 +46,7 @@ class CallSide(abc.ABC):
     line: Line
     modem: Modem
     _clock: Callable[[], float]
+    _reactor: Any
 
     def __init__(self, exchange: Exchange, recorded: Callable[[CallRecord], None]) -> None:
         self._exchange = exchange
@@ -57,6 +61,7 @@ class CallSide(abc.ABC):
         self._received = 0  # bytes to the DTE in this call
         self._active = False
         self._ended: Ending | None = None  # the call's end, while the line still takes its last bytes
+        self._settling: Any = None  # the timer, while the line's own last bytes are read
         # who is held up, and why
         self._call_held = False
         self._call_blocked = False
@@ -118,6 +123,7 @@ class CallSide(abc.ABC):
                 self._carrier_lost()
             else:
                 # Every byte of the call reaches the DTE before the carrier falls.
+                self._perform(self.modem.call_finished(self._clock()))
                 self.line.when_sent(self._carrier_lost)
 
     def call_break(self) -> None:
@@ -133,9 +139,22 @@ class CallSide(abc.ABC):
         return self.modem.hold_s
 
     def _carrier_lost(self) -> None:
+        ending = self._ended
+        if ending is None or self._settling is not None:
+            return  # hung up meanwhile
+        if ending.cause is not Cause.FINISHED:
+            self._call_blocked = False  # who is gone takes everything: it is let go of
+        if self.modem.dte_sends(self._clock()) and not self._call_blocked:
+            self._settling = self._reactor.callLater(SETTLE_S, self._settled)
+            self._hold()
+        else:
+            self._settled()
+
+    def _settled(self) -> None:
+        self._settling = None
         ending, self._ended = self._ended, None
         if ending is None or self._call is None:
-            return  # hung up meanwhile
+            return
         self.modem.dte_rate = self.line.rate
         loss = _LOSSES[ending.cause]
         self._leave_call(f"{ending.cause.value} ({ending.detail})", 30.0)
@@ -203,6 +222,9 @@ class CallSide(abc.ABC):
         call, self._call = self._call, None
         self._signals = None
         self._ended = None
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
         self._call_blocked = self._engine_holds = False
         if call is not None:
             call.close(drain_s)

@@ -53,6 +53,8 @@ WORDS_HIGH: Final = 16384
 WORDS_LIMIT: Final = 65536
 #: Commands are read in pieces of this size, in bytes: what one chunk makes the modem say is bounded by it.
 COMMANDS_SIZE: Final = 64
+#: Of what a DTE had typed that has gone, commands are only carried out if no more than this waits, in bytes.
+LEFT_LIMIT: Final = 4096
 #: No break is longer, in seconds.
 BREAK_LIMIT_S: Final = 1.0
 
@@ -102,7 +104,7 @@ class Driver(CallSide):
     def start(self, init: str = "") -> None:
         """Power-up.  Raises :class:`atparser.InitError` or :class:`vmodem.line.base.LineError`."""
         now = self._clock()
-        actions = [*self.modem.start(now, init), *self.modem.dtr_changed(False, now)]
+        actions = self.modem.start(now, init, dtr=False)
         self.line.break_received = self.break_received
         self.line.rts_changed = self.rts_changed
         self.line.start(self)
@@ -150,6 +152,9 @@ class Driver(CallSide):
         try:
             while self._unread and not self._words_wait():
                 online = self.modem.state is State.ONLINE
+                if len(self._unread) > LEFT_LIMIT and not (online or self.line.attached):
+                    self._unread.clear()  # nothing holds it up any more: it would take its time from others
+                    break
                 piece = bytes(self._unread if online else self._unread[:COMMANDS_SIZE])
                 del self._unread[: len(piece)]
                 self.modem.dte_rate = self.line.rate
@@ -313,6 +318,8 @@ class Driver(CallSide):
             hold = hold or self._call_blocked
         if hold is not self._line_held:
             self._line_held = hold
+            self.modem.dte_held(hold, self._clock())
+            self._alarm.set(self.modem.deadline())
             if hold:
                 self.line.pause()
             else:

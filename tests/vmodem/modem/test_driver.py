@@ -13,6 +13,7 @@ from atparser import CallFailure, DialString, InitError, Modem, Options, State, 
 from vmodem.line.base import Circuit
 from vmodem.line.memory import MemoryLine
 from vmodem.modem.alarm import LATE
+from vmodem.modem.callside import SETTLE_S
 from vmodem.modem.driver import WORDS_HIGH, WORDS_LIMIT, Driver
 from vmodem.modem.record import CallRecord
 from vmodem.net.stream import Cause, Ending, StreamUser
@@ -75,7 +76,9 @@ class FakeAttempt:
 class Bench:
     """One driver with everything around it."""
 
-    def __init__(self, options: Options | None = None, rate: int = 9600) -> None:
+    def __init__(
+        self, options: Options | None = None, rate: int = 9600, init: str = "", there: bool = True
+    ) -> None:
         self.clock = Clock()
         self.line = MemoryLine(rate=rate)
         self.attempts: list[FakeAttempt] = []
@@ -96,9 +99,12 @@ class Bench:
             self._finished,
             clock=self.clock.seconds,
         )
-        self.driver.start()
-        self.line.connect()
-        self.ok("ATE0")
+        self.driver.start(init)
+        if init:
+            self.clock.advance(1)
+        if there:
+            self.line.connect()
+            self.ok("ATE0")
 
     # the exchange
 
@@ -195,6 +201,23 @@ def test_carrier_falls_only_when_the_line_has_sent_everything(bench: Bench) -> N
     assert bench.line.take() == b"x\r\nNO CARRIER\r\n"
 
 
+def test_carrier_stands_too_while_bytes_kept_in_command_state_leave(bench: Bench) -> None:
+    stream = bench.online()
+    bench.line.send(b"+++")
+    bench.clock.pump([0.1] * 11)
+    bench.line.take()
+    stream.arrive(b"kept")
+    bench.line.make_room(3)
+    stream.end()
+    assert bench.line.take() == b"kep"
+    assert bench.line.circuits[Circuit.DCD]
+    assert bench.modem.state is State.ONLINE_COMMAND
+    bench.line.make_room(None)
+    assert not bench.line.circuits[Circuit.DCD]
+    assert bench.line.take() == b"t\r\nNO CARRIER\r\n"
+    assert bench.records[0].received == 4
+
+
 def test_hang_up_while_the_last_bytes_leave(bench: Bench) -> None:
     """The DTE hangs up before the peer's end has been told: one result, not two."""
     stream = bench.online()
@@ -246,6 +269,8 @@ def test_chunks_of_a_call_go_as_they_came(bench: Bench) -> None:
         stream.arrive(data)
         assert bytes(stream.sent).endswith(data)
         assert bench.line.history[-1] == ("write", data)
+    assert len(bench.clock.getDelayedCalls()) == 1  # looks out for the silence before an escape
+    bench.clock.advance(1)
     assert bench.clock.getDelayedCalls() == []
 
 
@@ -309,13 +334,81 @@ def test_call_that_takes_no_more_holds_up_the_line(bench: Bench) -> None:
     assert bytes(stream.sent) == b"later"
 
 
+@pytest.mark.parametrize("chunks", [(b"x", b"+++"), (b"+++", b"more")])
+def test_line_held_up_by_a_call_is_not_silent(bench: Bench, chunks: tuple[bytes, bytes]) -> None:
+    stream = bench.online()
+    assert stream.user is not None
+    bench.clock.pump([0.1] * 11)
+    bench.line.send(chunks[0])
+    stream.user.write_blocked()
+    bench.clock.advance(0.1)
+    bench.line.send(chunks[1])
+    bench.clock.pump([0.1] * 30)
+    stream.user.write_drained()
+    bench.clock.pump([0.1] * 30)
+    assert bytes(stream.sent) == b"".join(chunks)
+    assert bench.modem.state is State.ONLINE
+    assert bench.line.take() == b""
+
+
 def test_line_held_up_by_a_call_is_free_when_that_ends(bench: Bench) -> None:
     stream = bench.online()
     assert stream.user is not None
     stream.user.write_blocked()
     stream.end(Cause.RESET)
     assert not bench.line.paused
+    bench.clock.advance(SETTLE_S)
     bench.ok("AT")
+
+
+@pytest.mark.parametrize("cause", [Cause.FINISHED, Cause.RESET])
+@pytest.mark.parametrize("blocked", [False, True])
+def test_data_of_a_call_that_has_ended_is_no_command(bench: Bench, cause: Cause, blocked: bool) -> None:
+    """What the DTE sent before it could know is the call's; the a/ in it would dial once more."""
+    stream = bench.online()
+    assert stream.user is not None
+    bench.line.send(b"data/one ")
+    if blocked and cause is Cause.RESET:
+        stream.user.write_blocked()
+        bench.line.send(b"data/two ")
+    stream.end(cause)
+    bench.line.send(b"data/three ")
+    assert bench.line.circuits[Circuit.DCD]
+    assert bench.line.take() == b""
+    bench.clock.advance(SETTLE_S)
+    assert bench.line.take() == b"\r\nNO CARRIER\r\n"
+    assert bytes(stream.sent).endswith(b"data/three ")
+    assert len(bench.attempts) == 1
+    assert not bench.line.paused
+
+
+def test_a_peer_that_finished_and_takes_nothing_gets_no_more(bench: Bench) -> None:
+    stream = bench.online()
+    assert stream.user is not None
+    bench.line.send(b"data")
+    stream.user.write_blocked()
+    stream.end()
+    assert bench.line.take() == b"\r\nNO CARRIER\r\n"
+    assert stream.closed
+
+
+@pytest.mark.parametrize("end", ["owner", "dtr", "shut down"])
+def test_a_call_hung_up_while_the_last_data_is_read(bench: Bench, end: str) -> None:
+    stream = bench.online()
+    bench.line.send(b"data")
+    stream.end(Cause.RESET)
+    if end == "dtr":
+        bench.line.disconnect()
+        bench.clock.advance(0.051)
+    elif end == "owner":
+        bench.driver.hang_up("the test")
+    else:
+        bench.driver.shut_down()
+        assert bench.clock.getDelayedCalls() == []
+    bench.clock.pump([0.1] * 12)
+    assert len(bench.records) == 1
+    assert len(stream.closed) == 1
+    assert bench.line.take().count(b"NO CARRIER") == (0 if end == "dtr" else 1)
 
 
 def test_dtr_drop_is_noticed_while_the_call_takes_nothing(bench: Bench) -> None:
@@ -457,7 +550,7 @@ def test_dialling_out_turns_a_caller_away(bench: Bench) -> None:
 @pytest.mark.parametrize("way", ["key", "hang_up", "dtr"])
 def test_giving_up_cancels_the_attempt(bench: Bench, way: str) -> None:
     attempt = bench.dial()
-    bench.clock.advance(1)
+    bench.clock.pump([0.1] * 10)
     if way == "key":
         bench.line.send(b"x")
     elif way == "hang_up":
@@ -564,6 +657,20 @@ def test_refused_init_is_told() -> None:
     bench = Bench()
     with pytest.raises(InitError):
         bench.modem.start(0.0, "S0=1X99")
+
+
+def test_an_init_string_outlives_that_nobody_is_there_yet() -> None:
+    """DTR that is off at the start has not dropped, so &D3 resets nothing."""
+    bench = Bench(init="S0=1&D3")
+    bench.clock.advance(1)
+    assert bench.say("ATS0?&D2S25?") == b"\r\n001\r\n\r\n005\r\n\r\nOK\r\n"
+
+
+def test_nobody_there_at_the_start_takes_no_call() -> None:
+    bench = Bench(init="S0=1", there=False)
+    bench.driver.offer(FakeStream(), None)  # type: ignore[arg-type]
+    bench.clock.pump([0.5] * 10)
+    assert bench.modem.state is State.RINGING
 
 
 # -- time --------------------------------------------------------------------------------------------------

@@ -174,9 +174,9 @@ def test_dcd_changes_once_for_each_coming_and_going_of_the_carrier(bench: Bench)
         stream = online(bench)
         bench.line.history.append((Circuit.DCD, True))  # online() looked at it
         for _ in range(3):
-            bench.clock.advance(2)
+            bench.clock.pump([0.1] * 20)
             bench.line.send(b"+++")
-            bench.clock.advance(2)
+            bench.clock.pump([0.1] * 20)
             stream.arrive(b"held")
             bench.say("ATO")
             bench.line.begin_break()
@@ -189,7 +189,7 @@ def test_dcd_changes_once_for_each_coming_and_going_of_the_carrier(bench: Bench)
         elif end == "owner":
             bench.driver.hang_up("the test")
         else:
-            bench.clock.advance(2)
+            bench.clock.pump([0.1] * 20)
             bench.line.send(b"+++")
             bench.clock.pump([0.1] * 15)
             bench.say(end)

@@ -107,7 +107,7 @@ def test_the_owners_hang_up_is_a_loss_like_another(kept: Kept) -> None:
 
 def test_ath_ends_it_until_dtr_rises(kept: Kept) -> None:
     kept.up()
-    kept.clock.advance(2)
+    kept.clock.pump([0.1] * 20)
     kept.line.send(b"+++")
     kept.clock.pump([0.1] * 20)
     kept.ok("ATH")
