@@ -15,17 +15,23 @@ import pytest
 
 #: program -> the Debian package it is in
 PACKAGES: Final[Mapping[str, str]] = {
+    "agetty": "util-linux",
     "bash": "bash",
     "chat": "ppp",
+    "cu": "cu",
     "dnsmasq": "dnsmasq-base",
+    "efax": "efax",
     "expect": "expect",
     "fish": "fish",
     "gammu": "gammu",
+    "gensiot": "gensio-bin",
+    "gnokii": "gnokii-cli",
     "haproxy": "haproxy",
     "ip": "iproute2",
     "kermit": "ckermit",
     "mandoc": "mandoc",
     "knotd": "knot",
+    "mgetty": "mgetty",
     "microcom": "microcom",
     "minicom": "minicom",
     "openssl": "openssl",
@@ -54,6 +60,7 @@ PACKAGES: Final[Mapping[str, str]] = {
     "tio": "tio",
     "tmux": "tmux",
     "tshark": "tshark",
+    "uucico": "uucp",
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "upsc": "nut-client",
@@ -65,8 +72,8 @@ PACKAGES: Final[Mapping[str, str]] = {
     "zsh": "zsh",
 }
 
-# Debian puts pppd and chat where only root's PATH leads.
-_ALSO: Final = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+# Debian puts pppd and chat where only root's PATH leads, uucico where no PATH does.
+_ALSO: Final = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/uucp")
 
 
 def find(program: str) -> str | None:

@@ -140,12 +140,13 @@ class PtyLine(StreamedLine):
     def set_circuit(self, circuit: Circuit, on: bool) -> None:
         """DCD off hangs up whoever cleared CLOCAL; the other circuits have nobody to see them.
 
-        What is said from then on (NO CARRIER) is for nobody: a shell would run it.
+        What is said from then on (NO CARRIER) is for nobody: a shell would run it.  Who ended the call
+        himself, by B0, is at work on his port and is left to it: C-Kermit restores the speed afterwards.
         """
         if circuit is not Circuit.DCD:
             return
         fell, self._carrier = self._carrier and not on, on
-        if fell and self._stream is not None and self._stopped is None and self._wants_carrier():
+        if fell and self._dtr and self._stopped is None and self._wants_carrier():
             self.write = _discard
             self._hang_up = self._reactor.callLater(HANG_UP_S, self._dte_left, hang_up=True)
 

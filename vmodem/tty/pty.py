@@ -209,11 +209,23 @@ class Pty:
             self.master = -1
             self.make()
 
+    def renew(self) -> None:
+        """Take it away from all who have it open, as a serial port's hang-up does, and make another under the
+        same name.  Raises :class:`TtyError`; it is closed then."""
+        self._unwatch(back_soon=True)
+        os.close(self.master)
+        self.master = -1
+        self.make()
+
     def _make_pair(self) -> None:
         self.master, slave = os.openpty()
         try:
             self.slave_name = os.ttyname(slave)
             tty.setraw(slave)
+            # As the kernel's serial ports begin: who wants to be hung up with the carrier says so.
+            settings = termios.tcgetattr(slave)
+            settings[2] |= termios.CLOCAL
+            termios.tcsetattr(slave, termios.TCSANOW, settings)
             self._give_away(slave)
         finally:
             os.close(slave)

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.reactors import Reactor
-from vmodem.line.base import LineError
+from vmodem.line.base import Circuit, LineError
 from vmodem.line.pty import PtyLine
 from vmodem.tty import inotify
 
@@ -61,6 +61,12 @@ class Dte:
     def set_speed(self, speed: int) -> None:
         settings = termios.tcgetattr(self.fd)
         settings[4] = settings[5] = speed
+        termios.tcsetattr(self.fd, termios.TCSANOW, settings)
+
+    def set_local(self, local: bool) -> None:
+        """CLOCAL: whether the carrier does not count."""
+        settings = termios.tcgetattr(self.fd)
+        settings[2] = settings[2] & ~termios.CLOCAL | (termios.CLOCAL if local else 0)
         termios.tcsetattr(self.fd, termios.TCSANOW, settings)
 
     def close(self) -> None:
@@ -418,6 +424,141 @@ def test_a_port_left_at_b0_waits_for_a_speed(
     reactor.until(lambda: user.data == b"AT")  # it is heard all the same
     terminal.set_speed(termios.B1200)
     reactor.until(lambda: user.dtr)
+
+
+# -- carrier -------------------------------------------------------------------------------------------------
+
+#: A login as getty leaves it: the line is its controlling terminal, and the carrier counts.
+LOGIN = """
+import os, signal, sys, termios
+if os.fork():
+    os._exit(0)
+os.setsid()
+fd = os.open(sys.argv[1], os.O_RDWR)
+settings = termios.tcgetattr(fd)
+settings[2] &= ~termios.CLOCAL
+termios.tcsetattr(fd, termios.TCSANOW, settings)
+def hung_up(number, frame):
+    open(sys.argv[2], "w").write("hung up")
+    os._exit(0)
+signal.signal(signal.SIGHUP, hung_up)
+signal.alarm(20)
+os.write(fd, b"login: ")
+while True:
+    signal.pause()
+"""
+
+
+def test_a_carrier_that_goes_ends_the_login(
+    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any, tmp_path: Path
+) -> None:
+    """SIGHUP, as from a serial port; nothing is typed into the shell any more, and the next starts anew."""
+    user = begin(line)
+    echo(user)
+    told = tmp_path / "told"
+    subprocess.Popen([sys.executable, "-c", LOGIN, link, str(told)]).wait()
+    reactor.until(lambda: user.data == b"login: ")
+    line.call_active(True)
+    line.set_circuit(Circuit.DCD, True)
+    reactor.run_for(0.2)
+    assert not told.exists()
+    line.set_circuit(Circuit.DCD, False)
+    line.write(b"\r\nNO CARRIER\r\n")
+    line.call_active(False)
+    reactor.until(lambda: told.exists() and told.read_text() == "hung up")
+    reactor.until(lambda: not user.dtr)
+    terminal = dte(link)
+    assert termios.tcgetattr(terminal.fd)[2] & termios.CLOCAL
+    terminal.send(b"AT")
+    assert received(reactor, terminal, 4) == b"<AT>"
+
+
+def test_the_last_of_a_call_can_be_read_before_the_hang_up(
+    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any
+) -> None:
+    user = begin(line)
+    terminal = dte(link)
+    terminal.set_local(False)
+    reactor.until(lambda: user.dtr)
+    line.set_circuit(Circuit.DCD, True)
+    line.write(b"goodbye")
+    line.set_circuit(Circuit.DCD, False)
+    line.write(b"\r\nNO CARRIER\r\n")
+    assert received(reactor, terminal, 7) == b"goodbye"
+    reactor.until(lambda: not user.dtr)
+    with pytest.raises(OSError, match=r"Input/output error"):
+        os.write(terminal.fd, b"x")
+
+
+@pytest.mark.parametrize("local", [None, True], ids=["as it begins", "CLOCAL set"])
+def test_a_program_that_does_not_ask_for_it_is_not_hung_up(
+    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any, local: bool | None
+) -> None:
+    user = begin(line)
+    terminal = dte(link)
+    if local is not None:
+        terminal.set_local(local)
+    reactor.until(lambda: user.dtr)
+    line.set_circuit(Circuit.DCD, True)
+    line.set_circuit(Circuit.DCD, False)
+    line.write(b"\r\nNO CARRIER\r\n")
+    assert received(reactor, terminal, 14) == b"\r\nNO CARRIER\r\n"
+    reactor.run_for(0.3)
+    assert user.events == [("dtr", True)]
+
+
+def test_who_ends_the_call_by_b0_keeps_the_port(
+    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any
+) -> None:
+    user = begin(line)
+    terminal = dte(link)
+    terminal.set_local(False)
+    reactor.until(lambda: user.dtr)
+    line.call_active(True)
+    line.set_circuit(Circuit.DCD, True)
+    terminal.set_speed(termios.B0)
+    reactor.until(lambda: not user.dtr)
+    line.set_circuit(Circuit.DCD, False)
+    line.call_active(False)
+    reactor.run_for(0.3)
+    terminal.set_speed(termios.B9600)
+    reactor.until(lambda: user.dtr)
+    terminal.send(b"AT")
+    reactor.until(lambda: user.data == b"AT")
+
+
+def test_who_leaves_before_the_hang_up_takes_nobody_along(
+    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any
+) -> None:
+    """The next who opens it is not the one who was to be hung up."""
+    user = begin(line)
+    echo(user)
+    first = dte(link)
+    first.set_local(False)
+    reactor.until(lambda: user.dtr)
+    line.set_circuit(Circuit.DCD, True)
+    line.set_circuit(Circuit.DCD, False)
+    first.close()
+    reactor.until(lambda: not user.dtr)
+    second = dte(link)
+    reactor.until(lambda: user.dtr)
+    reactor.run_for(0.3)
+    second.send(b"AT")
+    assert received(reactor, second, 4) == b"<AT>"
+    assert user.events == [("dtr", True), ("dtr", False), ("dtr", True), b"AT"]
+
+
+def test_stop_while_a_hang_up_waits(
+    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any
+) -> None:
+    user = begin(line)
+    terminal = dte(link)
+    terminal.set_local(False)
+    reactor.until(lambda: user.dtr)
+    line.set_circuit(Circuit.DCD, True)
+    line.set_circuit(Circuit.DCD, False)
+    reactor.wait_for(line.stop(), 1)
+    assert not os.path.lexists(link)
 
 
 # -- in a call -----------------------------------------------------------------------------------------------
