@@ -10,7 +10,7 @@ from tests.helpers.process import ROOT
 
 DUTIES = Path("tests/duties")
 ROWS = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8"]
-ROWS += [f"N{number}" for number in (*range(1, 16), 17)]
+ROWS += [f"N{number}" for number in (*range(1, 16), 17, 18)]
 ROWS += ["L1", "L2", "L3", "O1", "O2", "O3", "O4", "O5", "O6", "O7", "O8", "O9"]
 
 

@@ -1,8 +1,8 @@
 """Tests run several at a time each live on a machine of their own, as far as names of things go.
 
-A number that one test has just given back, of a pseudo-terminal or a port, must not be another test's a moment
-later: the first may still be looking whether it is gone.  Linux keeps such numbers by namespace, and root may
-make one.
+A number that one test has just given back, of a pseudo-terminal or a port, must not be another test's a
+moment later: the first may still be looking whether it is gone.  Linux keeps such numbers by namespace, and
+root may make one.
 """
 
 from __future__ import annotations
