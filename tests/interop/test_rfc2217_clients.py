@@ -256,6 +256,25 @@ def test_ser2net_as_client(scene: Scene) -> None:
     assert peer.rest() == b""
 
 
+def test_gensiot(scene: Scene) -> None:
+    (program,) = need("gensiot")
+    modem = scene.modem(line="rfc2217:0")
+    ours, theirs = socket.socketpair()
+    with theirs:
+        connector = f"telnet(rfc2217),tcp,127.0.0.1,{line_port(modem)}"
+        scene.spawn([program, connector], stdin=theirs, stdout=theirs)
+    dte = Wire(ours.detach())
+    scene.finally_(dte.close)
+    host = scene.host()
+    dte.send(f"ATE0DT{host.number}\r")
+    dte.expect(r"\r\nCONNECT [0-9]+\r\n")
+    peer = host.answer()
+    down, up = random.Random(1).randbytes(1 << 20), random.Random(2).randbytes(1 << 20)
+    _exchange(dte, peer, down, up)
+    peer.finish()
+    dte.expect(r"\r\nNO CARRIER\r\n")
+
+
 # -- our client ---
 
 

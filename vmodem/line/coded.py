@@ -2,8 +2,8 @@
 
 Order is the whole point.  A circuit change that is asked for after bytes were written reaches the DTE after
 them, and the other way round, also while the peer takes nothing; what the DTE sends, bytes and circuits,
-reaches the modem in the order it was sent in.  And as a hang-up comes in that stream, too, reading goes on
-for a while when the modem has paused the line.
+reaches the modem in the order it was sent in.  And as DTR comes in that stream, too, reading goes on for a
+while when the modem has paused the line.
 
 :class:`ServedLine` is one to which the DTE connects.  What does not belong here: any protocol.
 """
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 READ_AHEAD: Final = 65536
 #: A peer that does not take the answers to its own commands is not read beyond so many bytes of them.
 ANSWERS_LIMIT: Final = 65536
+#: Where so much waits for a peer, of two circuit changes with nothing between them it is told the last.
+NOTICES_LIMIT: Final = 256
 
 
 class Transport(Protocol):
@@ -105,7 +107,8 @@ class CodedLine(Line):
         raise NotImplementedError
 
     def _is_urgent(self, event: Any) -> bool:
-        """Whether an event, and with it all before it, is told even while the line is paused: a hang-up."""
+        """Whether an event, and with it all before it, is told even while the line is paused: a change of
+        DTR, whose length counts."""
         raise NotImplementedError
 
     def _happened(self, event: Any) -> None:
@@ -195,7 +198,9 @@ class CodedLine(Line):
 
     def _notify(self, notice: Callable[[], bytes]) -> None:
         """Send what ``notice`` gives, after the data written so far.  It is called when its turn has come."""
-        if self._queue:
+        if self._queue or self._blocked:
+            if len(self._queue) >= NOTICES_LIMIT and callable(self._queue[-1]):
+                self._queue.pop()
             self._queue.append(notice)
         else:
             self._send(notice())
@@ -237,6 +242,11 @@ class CodedLine(Line):
         self._queue = deque(item for item in self._queue if callable(item))
         self._queued = 0
         self._flush()
+
+    def _purge_ahead(self) -> None:
+        """Forget the data from the DTE that waits for the modem, but no circuit."""
+        self._deliver()  # unless the line is paused nothing waits, however the chunks were cut
+        self._ahead = deque(event for event in self._ahead if not isinstance(event, Data))
 
     def _transport_blocked(self) -> None:
         self._blocked = True

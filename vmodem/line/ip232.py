@@ -61,7 +61,7 @@ class Ip232Line(ServedLine):
         return False
 
     def _is_urgent(self, event: Any) -> bool:
-        return isinstance(event, DtrSet) and not event.on
+        return isinstance(event, DtrSet) and event.on is not self._dtr
 
     def _happened(self, event: Any) -> None:
         if isinstance(event, DtrSet):

@@ -6,6 +6,9 @@ of them it is shows the first byte; a client that is silent at first is greeted 
 
 DTR is what the client says.  One that never mentions it counts as having it on: at once where it cannot speak
 of circuits, otherwise with its first data or after :data:`DTR_S`, as opening a port raises DTR.
+
+A telnet client may be typed to before it has been greeted, and then shows only by the NUL behind its CR (RFC
+854, "The NVT printer").  So bytes are raw for good when the first CR has something else behind it.
 """
 
 from __future__ import annotations
@@ -71,6 +74,8 @@ class Rfc2217Line(ServedLine):
         self._held_by_rts = False  # whether RTS off means that the DTE takes no data, says the modem
         self._by_circuits = False  # and says the client
         self._ayt_at = float("-inf")
+        self._typed_cr = False  # a client taken for a raw one has just sent its first CR
+        self._in_call = False
         self._greet_timer = Timer(reactor)
         self._dtr_timer = Timer(reactor)
 
@@ -98,6 +103,12 @@ class Rfc2217Line(ServedLine):
         # Circuit 106 towards the DTE is TCP's own holding up.
         self._held_by_rts = Flow.CIRCUITS in flow.dce_by_dte
         self._obey_rts()
+
+    def call_active(self, active: bool) -> None:
+        super().call_active(active)
+        self._in_call = active
+        if active:
+            self._stay_raw()  # among a call's data any byte may stand behind a CR
 
     def send_break(self, seconds: float) -> None:
         # It has no length there: the client is told that one came.
@@ -153,9 +164,33 @@ class Rfc2217Line(ServedLine):
         else:
             self._speech = Speech.RAW
             self._greet_timer.cancel()
-            self._encode, self._decode, self._passes = unchanged, as_data, always
+            self._encode, self._decode, self._passes = unchanged, self._as_typed, _never
+            self._typed_cr = False
+            if self._in_call:
+                self._stay_raw()
             self._presume_dtr()
             self._suspend("unknown", False)
+
+    def _stay_raw(self) -> None:
+        if self._speech is Speech.RAW:
+            self._decode, self._passes = as_data, always
+
+    def _as_typed(self, data: bytes) -> list[Any]:
+        """What a client's bytes mean that is taken for a raw one, until its first CR shows what it is."""
+        at = 0 if self._typed_cr else data.find(b"\r") + 1
+        if at == 0 and not self._typed_cr:
+            return as_data(data)
+        self._typed_cr = at == len(data)
+        if self._typed_cr:
+            return as_data(data)
+        if data[at] != 0:
+            self._stay_raw()
+            return as_data(data)
+        self._speech = Speech.TELNET
+        codec = self._codec
+        self._encode, self._decode, self._passes = codec.encode, codec.receive, codec.passes
+        self._greet()
+        return [*(as_data(data[:at]) if at else ()), *codec.receive(data[at + 1 :])]
 
     # -- what the client says ------------------------------------------------------------------------------
 
@@ -174,6 +209,8 @@ class Rfc2217Line(ServedLine):
             case Purged(buffers):
                 if Purge.RECEIVE in buffers:
                     self._purge()
+                if Purge.TRANSMIT in buffers:
+                    self._purge_ahead()
             case Refused():
                 self._presume_dtr()
             case telnet.Command(telnet.AYT):
@@ -189,7 +226,7 @@ class Rfc2217Line(ServedLine):
         return True
 
     def _is_urgent(self, event: Any) -> bool:
-        return isinstance(event, LinesSet) and event.dtr is False
+        return isinstance(event, LinesSet) and event.dtr not in (None, self._dtr)
 
     def _happened(self, event: Any) -> None:
         match event:

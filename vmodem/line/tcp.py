@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from vmodem.line.base import LineError, LineUser
 from vmodem.line.streamed import StreamedLine
+from vmodem.net.heldup import tcp_stream
 from vmodem.net.incoming.accept import Acceptor
 from vmodem.net.stream import NOBODY, Cause, Ending, FdStream
 from vmodem.tty.poller import shared_poller
@@ -62,9 +63,6 @@ class SocketLine(StreamedLine):
     def _listen(self) -> socket.socket:
         """A listening socket.  Raises :class:`OSError` or :class:`LineError`."""
         raise NotImplementedError
-
-    def _configure(self, client: socket.socket) -> None:
-        """Set a new client's options.  Raises :class:`OSError`."""
 
     # -- the contract --------------------------------------------------------------------------------------
 
@@ -136,15 +134,7 @@ class SocketLine(StreamedLine):
             self._log.info("{line}: {peer} refused, a client is there", line=self.description, peer=peer)
             sock.close()
             return
-        try:
-            self._configure(sock)
-        except OSError as exc:
-            self._log.info("{line}: {peer}: {reason}", line=self.description, peer=peer, reason=exc.strerror)
-            sock.close()
-            return
-        stream = FdStream(
-            self._reactor, sock.fileno(), owner=sock, peer=peer, on_closed=lambda: self._closed(stream)
-        )
+        stream = tcp_stream(self._reactor, sock, peer, lambda: self._closed(stream))
         self._stream = stream
         self.write = stream.write
         self._user.dtr_changed(True)
@@ -239,15 +229,6 @@ class TcpLine(SocketLine):
         interface = self.interface.replace(":", "\\:")
         self.description = f"tcp:{self.port}:interface={interface}"
         return sock
-
-    def _configure(self, client: socket.socket) -> None:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # "Urgent" data is data: taken out of the stream a byte would be lost, and telnet's DATA MARK with it.
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            if hasattr(socket, name):
-                client.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class UnixLine(SocketLine):

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from vmodem.net.address import Destination
-from vmodem.net.options import tune
+from vmodem.net.heldup import tcp_stream
 from vmodem.net.stream import FdStream
 
 #: Head start of each attempt before the next begins, in seconds (RFC 8305 clause 5, "Connection Attempt
@@ -150,9 +150,7 @@ class Connecting:
             self._next()
             return
         self.cancel()
-        tune(sock)
-        stream = FdStream(self._reactor, sock.fileno(), owner=sock, peer=attempt.target.printable)
-        self._connected(stream, attempt.target)
+        self._connected(tcp_stream(self._reactor, sock, attempt.target.printable), attempt.target)
 
 
 @implementer(IReadWriteDescriptor)

@@ -40,3 +40,9 @@ def tune(sock: socket.socket) -> None:
             sock.setsockopt(level, option, value)
         except OSError:
             return
+
+
+def set_user_timeout(sock: socket.socket, milliseconds: int) -> None:
+    """How long sent data may stay unacknowledged; 0 for as long as the system has it.  Raises
+    :class:`OSError`."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

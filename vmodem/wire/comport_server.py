@@ -118,6 +118,7 @@ class ComPortServer(ComPortEnd):
             or Telnet(
                 offers=(telnet.BINARY, telnet.ECHO, telnet.SGA, telnet.COM_PORT),
                 accepts=(telnet.BINARY, telnet.SGA, telnet.COM_PORT),
+                expected=True,
             )
         )
         self.settings = settings or PortSettings()

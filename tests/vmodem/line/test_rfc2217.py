@@ -14,7 +14,7 @@ import pytest
 from tests.helpers.reactors import Reactor
 from vmodem.line import rfc2217
 from vmodem.line.base import Circuit, Flow, FlowControl, Line, LineError
-from vmodem.line.coded import ANSWERS_LIMIT
+from vmodem.line.coded import ANSWERS_LIMIT, NOTICES_LIMIT
 from vmodem.line.parse import make_line
 from vmodem.line.rfc2217 import Rfc2217Line, Speech
 from vmodem.wire import comport, telnet
@@ -251,6 +251,31 @@ def test_purge_drops_what_waits_for_the_client_but_no_circuit(
     reactor.until(lambda: client.read().data == b"new")
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_purge_drops_what_waits_for_the_modem_but_no_circuit(
+    reactor: Reactor, begin: Begin, connect: Connect, line: Rfc2217Line, together: bool
+) -> None:
+    user = begin(line)
+    rts: list[bool] = []
+    line.rts_changed = rts.append
+    client = connect(line)
+    codec = agreed(reactor, client)
+    line.pause()
+    client.send(b"old" + codec.control(comport.RTS_ON) + codec.purge(Purge.RECEIVE))
+    reactor.until(lambda: Answered(12, 1) in client.read().events)
+    client.send(codec.purge(Purge.TRANSMIT) + b"new")
+    reactor.until(lambda: Answered(12, 2) in client.read().events)
+    line.resume()
+    assert user.data == b"new"
+    assert rts == [True]
+    # What need not wait is not dropped, however it is cut.
+    pieces = [b"this", codec.purge(Purge.TRANSMIT), b" comes"]
+    for piece in [b"".join(pieces)] if together else pieces:
+        client.send(piece)
+        reactor.run_for(0.02)
+    reactor.until(lambda: user.data == b"newthis comes")
+
+
 def test_break_both_ways(reactor: Reactor, begin: Begin, connect: Connect, line: Rfc2217Line) -> None:
     breaks: list[bytes] = []
     line.break_received = lambda: breaks.append(bytes(user.data))
@@ -289,6 +314,54 @@ def test_a_raw_client(reactor: Reactor, begin: Begin, connect: Connect, line: Rf
     reactor.until(lambda: client.read().raw == b"<AT\xff\xff><\xff\xfb\x03>")
     reactor.run_for(rfc2217.GREETING_S)
     assert client.read().raw == b"<AT\xff\xff><\xff\xfb\x03>"
+
+
+@pytest.mark.parametrize("pieces", [[b"ATI3\r\0AT\r\0"], [b"A", b"TI3\r", b"\0AT\r", b"\0"]])
+def test_a_telnet_client_that_is_typed_to_before_it_is_greeted(
+    reactor: Reactor, begin: Begin, connect: Connect, line: Rfc2217Line, pieces: list[bytes]
+) -> None:
+    """Those of inetutils and of BSD say nothing by themselves, on other ports than telnet's."""
+    user = begin(line)
+    client = connect(line, says=pieces[0])
+    for piece in pieces[1:]:
+        reactor.run_for(0.01)
+        client.send(piece)
+    reactor.until(lambda: user.data == b"ATI3\rAT\r")
+    assert line.speech is Speech.TELNET
+    reactor.until(lambda: client.read().raw.startswith(b"\xff\xfb"))
+    assert client.codec is not None
+    client.send(client.codec.greeting())
+    agreed(reactor, client)
+    line.write(b"\xff\r")
+    reactor.until(lambda: client.read().data == b"\xff\r")
+    client.send(b"\xff\xff\r\0")
+    reactor.until(lambda: user.data == b"ATI3\rAT\r\xff\r\0")
+
+
+@pytest.mark.parametrize("says", [b"AT\r\n\r\0", b"AT\r.\r\0"])
+def test_a_raw_client_shows_by_its_first_cr(
+    reactor: Reactor, begin: Begin, connect: Connect, line: Rfc2217Line, says: bytes
+) -> None:
+    user = begin(line)
+    connect(line, speaks=False, says=says)
+    reactor.until(lambda: user.data == says)
+    assert line.speech is Speech.RAW
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_data_of_a_raw_clients_call_is_not_looked_at(
+    reactor: Reactor, begin: Begin, connect: Connect, line: Rfc2217Line, before: bool
+) -> None:
+    user = begin(line)
+    if before:
+        line.call_active(True)
+    client = connect(line, speaks=False, says=b"data")
+    reactor.until(lambda: user.data == b"data")
+    line.call_active(True)
+    client.send(b"\r\0\xff\xf3")
+    reactor.until(lambda: user.data == b"data\r\0\xff\xf3")
+    assert line.speech is Speech.RAW
+    line.call_active(False)
 
 
 def test_a_silent_client_is_greeted_before_anything_else(
@@ -410,9 +483,33 @@ def test_a_hang_up_is_seen_while_paused(
     client.send(b"rest" + codec.control(comport.DTR_OFF) + b"after")
     reactor.until(lambda: not user.dtr)
     assert user.data == b"rest"
-    line.resume()
+    # How long it is off is measured by who hears of it, so its return is told at once, too.
+    client.send(codec.control(comport.RTS_ON) + codec.control(comport.DTR_ON) + b"later")
+    reactor.until(lambda: user.dtr)
     assert user.data == b"restafter"
+    line.resume()
+    assert user.data == b"restafterlater"
     line.call_active(False)
+
+
+def test_circuits_that_nobody_takes_do_not_heap_up(
+    reactor: Reactor, begin: Begin, connect: Connect, line: Rfc2217Line
+) -> None:
+    user = begin(line)
+    client = connect(line)
+    codec = agreed(reactor, client)
+    client.send(codec.suspend(True))
+    reactor.until(lambda: user.blocked)
+    line.write(b"held")
+    for _ in range(2 * NOTICES_LIMIT):
+        line.set_circuit(Circuit.RI, True)
+        line.set_circuit(Circuit.RI, False)
+    line.set_circuit(Circuit.DCD, True)
+    assert len(line._queue) <= NOTICES_LIMIT
+    line.write(b"more")
+    client.send(codec.suspend(False))
+    reactor.until(lambda: client.read().data == b"heldmore")
+    assert client.events[-2:] == [ModemState.DCD, b"more"]
 
 
 def test_who_does_not_read_his_answers_is_not_read(

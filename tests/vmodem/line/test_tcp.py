@@ -132,6 +132,33 @@ def test_leaving_is_seen_while_a_call_has_paused_reading(
     line.resume()
 
 
+def test_leaving_is_seen_while_commands_have_paused_reading(
+    reactor: Reactor, begin: Begin, line: SocketLine, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmodem.line.tcp.IDLE_POLL_S", 0.05)
+    user = begin(line)
+    client = connect(line)
+    reactor.until(lambda: user.dtr)
+    line.pause()
+    client.sendall(b"rest")
+    reactor.run_for(0.02)
+    client.close()
+    reactor.until(lambda: not user.dtr)
+    assert user.events == [("dtr", True), b"rest", ("dtr", False)]
+    assert reactor.run_for(0.2) <= 1
+    line.resume()
+
+
+def test_urgent_data_is_data(reactor: Reactor, begin: Begin, connect: Any) -> None:
+    line = TcpLine(reactor, 0)
+    user = begin(line)
+    client = connect(line)
+    client.send(b"one")
+    client.send(b"two", socket.MSG_OOB)
+    client.send(b"three")
+    reactor.until(lambda: user.data == b"onetwothree")
+
+
 def test_much_unread_data_of_a_client_that_leaves(reactor: Reactor, begin: Begin, connect: Any) -> None:
     line = TcpLine(reactor, 0)
     user = begin(line)

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from vmodem.net.address import literal, printable
+from vmodem.net.heldup import tcp_stream
 from vmodem.net.incoming.accept import Acceptor
 from vmodem.net.incoming.connection import Accepted, Incoming, Peer
 from vmodem.net.incoming.lent import LentError, lent_socket
 from vmodem.net.incoming.spec import KEYS, PROTOCOLS, ListenError, ListenSpec, parse_listen
 from vmodem.net.incoming.spoken import Speak, Spoken
-from vmodem.net.options import tune
-from vmodem.net.stream import FdStream
 
 if TYPE_CHECKING:
     from vmodem.net.udp.listen import Judge
@@ -141,7 +140,6 @@ class Listener:
     # -- our own sockets -----------------------------------------------------------------------------------
 
     def _take(self, sock: socket.socket, sockaddr: Any) -> None:
-        tune(sock)
         if not isinstance(sockaddr, tuple):
             peer = Peer(self.text)
         else:
@@ -149,9 +147,7 @@ class Listener:
             host = str(found[0]) if found is not None else str(sockaddr[0])
             peer = Peer(printable(sockaddr), host, int(sockaddr[1]))
         incoming = Incoming(peer, self.text)
-        incoming.stream = FdStream(
-            self._reactor, sock.fileno(), owner=sock, peer=peer.printable, on_closed=incoming._closed
-        )
+        incoming.stream = tcp_stream(self._reactor, sock, peer.printable, incoming._closed)
         self._spoken.take(incoming)
 
     def _udp(self) -> Any:
