@@ -46,7 +46,7 @@ class Signal:
 
 
 def transmit(
-    text: bytes, rate: int, form: Format | None = None, *, at: float = 0.0, pause: float = 0.0
+    text: bytes, rate: float, form: Format | None = None, *, at: float = 0.0, pause: float = 0.0
 ) -> Signal:
     """The signal of ``text`` from the moment ``at``, with a pause after each character, in seconds."""
     form = form or Format()

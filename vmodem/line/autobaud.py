@@ -2,7 +2,8 @@
 
 A receiver at a wrong rate does not hear nothing, it hears something else: ``AT`` sent twice as fast as it
 listens is ``F6 FE``, sent four times as slowly it is ``78 78 78 78`` and so on.  So the bytes of one misheard
-command mostly tell the rate it was sent at (:mod:`vmodem.line.misheard`).
+command mostly tell the rate it was sent at (:mod:`vmodem.line.misheard`), those of several all the more
+(:mod:`vmodem.line.evidence`).
 
 Where bytes cannot tell (below a tenth of our rate every low level is one break, whatever the rate) the next
 rate is the one from which all that is still possible can be told apart; the next command settles it.  Where
@@ -23,20 +24,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from math import log
 from typing import Final
 
-from vmodem.line.misheard import (
-    EIGHT,
-    LADDER,
-    USUAL,
-    WHOLE,
-    Frame,
-    Match,
-    best_question,
-    deaf,
-    explain,
-)
+from vmodem.line.evidence import ENOUGH, Burst, Doubt, Evidence, Listener
+from vmodem.line.misheard import EIGHT, LADDER, USUAL, Frame, deaf
 
 #: The rate from which every other one of the ladder is heard.
 LISTENING: Final = 57600
@@ -45,12 +36,6 @@ LISTENING: Final = 57600
 GAP_S: Final = 0.04
 #: How long a rate is tried that nobody has used sensibly yet, in seconds.
 TRIAL_S: Final = 10.0
-#: Signs of another rate that are further apart than this do not add up, in seconds.
-EVIDENCE_S: Final = 15.0
-#: So many framing errors and breaks, or misheard bursts, are enough without an explanation.
-ENOUGH: Final = 3
-#: So many characters without a framing error are never heard at a wrong rate, where errors are told.
-FLAWLESS: Final = 8
 #: After DTR rose, a good rate that is deaf to RISEN is left after so long a silence, in seconds.
 RISEN_S: Final = 3.0
 RISEN: Final = 230400
@@ -82,7 +67,8 @@ class Autobaud:
         self.good = rate
         self._sure = False  # a command was read at the good rate
         self._frame = frame
-        self._ladder = sorted(ladder)
+        self._evidence = Evidence(ladder, frame)
+        self._doubt = Doubt()
         self._fixed = False
         self._in_call = False
         self._place = _SEARCH
@@ -96,13 +82,6 @@ class Autobaud:
         self._coding: int | None = None  # of the eighth bits, by the last prefix
         self._judge_at: float | None = None
         self._leave_at: float | None = None  # a trial ends, or a deaf rate is left
-        self._forget()
-
-    def _forget(self) -> None:
-        self._signs = 0
-        self._sign_at = 0.0
-        self._possible: set[int] = set()
-        self._tried: set[int] = set()
 
     # -- what happens ----------------------------------------------------------------------------------------
 
@@ -120,9 +99,17 @@ class Autobaud:
         """The DTE sent something; returns what of it the modem may have, now."""
         if self.passes:
             return data
+        rate = self.rate
         late = self.expire(now)
-        if self._place == _BODY and (now - self._last > HALF_TYPED_S or (errors or 0) >= ENOUGH):
-            self._place = _SEARCH
+        if rate != self.rate:
+            return late  # heard at a rate that is known to be wrong
+        if self._place == _BODY:
+            pause = now - self._last
+            if pause > HALF_TYPED_S or (errors or 0) >= ENOUGH:
+                self._place = _SEARCH
+            elif pause > GAP_S and self._doubt.silence(rate, self._frame):
+                self._place = _SEARCH
+                self._sure = False
         if not self._burst:
             self._began, self._errors = now, None
         if errors is not None:
@@ -156,7 +143,7 @@ class Autobaud:
             if self.trial:
                 self._return(now)
             else:
-                self._forget()
+                self._evidence.forget()
                 self._go(LISTENING, None)
         return fit
 
@@ -182,6 +169,8 @@ class Autobaud:
             if self.trial:
                 self._return(now)
             self._sure = False  # one sign is enough, until the first command is read
+            if now - self._last > GAP_S:  # else it is what was sent just now that is being read
+                self._start_over()
             self._stay(now, RISEN_S, RISEN)
 
     def fix(self, rate: int | None, now: float) -> None:
@@ -193,7 +182,7 @@ class Autobaud:
 
     def refused(self, rate: int, present: int, now: float) -> None:
         """The port cannot be set to ``rate`` and is still at the ``present`` one: it is not tried again."""
-        self._ladder = [each for each in self._ladder if each != rate]
+        self._evidence.refuse(rate)
         if rate != self.rate:
             return
         if rate == self.good:
@@ -219,6 +208,7 @@ class Autobaud:
                 found = _ENDS.search(data, at)
                 if found is None:
                     fit += data[at:]
+                    self._doubt.heard(data[at:])
                     break
                 fit += data[at : found.end()]
                 at = found.end()
@@ -257,13 +247,14 @@ class Autobaud:
     def _understood(self, first: int, second: int) -> None:
         """A prefix was read: the rate is right."""
         self._coding = _coding_of(first, second)
+        self._doubt.begin()
         self.good, self._sure = self.rate, True
         self._burst.clear()
         self._errors = None
         self._odd = self._settling = False
         self._judge_at = None
         self._leave_at = None
-        self._forget()
+        self._evidence.forget()
 
     # -- judging ---------------------------------------------------------------------------------------------
 
@@ -283,6 +274,8 @@ class Autobaud:
             # of a misheard line.
             if burst and self._misheard(burst, errors, now, doubtful=True):
                 self._place = _SEARCH
+            elif _CR in burst and not self.trial:
+                self._evidence.ends_heard(now)
             if self._place != _LETTER:
                 self._held.clear()
             return b""
@@ -290,7 +283,8 @@ class Autobaud:
         self._held.clear()
         if self._misheard(burst, errors, now):
             return b""
-        plausible = not self.trial and all(map(self._is_text, burst))
+        known = self._sure or not self._evidence.suspects
+        plausible = not self.trial and known and all(map(self._is_text, burst))
         return held if plausible else b""
 
     def _is_text(self, byte: int) -> bool:
@@ -305,71 +299,25 @@ class Autobaud:
 
         A ``doubtful`` one could be the beginning of a command.
         """
-        matches = explain(burst, self.rate, self._ladder, self._frame)
-        best = max((match.as_what for match in matches), default=0)
-        if doubtful and best < WHOLE:
+        rate = self._evidence.weigh(
+            Burst(burst, errors, all(map(self._is_text, burst)), doubtful, self._last - self._began),
+            Listener(self.rate, not self.trial, self._sure, self._coding is not None),
+            now,
+        )
+        if rate is None:
             return False
-        is_text = all(map(self._is_text, burst))
-        if not matches:
-            if errors == 0 and len(burst) >= FLAWLESS:
-                return False  # so many stop bits in their places: the rate is right, whatever was said
-            if not errors and not self.trial and is_text:
-                return False
-        if now - self._sign_at > EVIDENCE_S:
-            self._forget()
-        self._sign_at = now
-        self._signs += max(1, errors or 0)
-        possible = {match.rate for match in matches if match.as_what == best}
-        agreed = self._possible & possible
-        if possible:
-            self._possible = agreed or possible
-        if doubtful:
-            enough = bool(agreed) and not (self._coding is not None and is_text)
-        else:
-            sure = not self._sure or len(burst) >= (2 if best == WHOLE else ENOUGH)
-            enough = self.trial or bool(agreed) or (bool(possible) and sure)
-        if not enough and self._signs < ENOUGH:
-            return False
-        self._tried.add(self.rate)
-        if possible:
-            self._go(self._choose(matches), now)
-        else:
-            self._walk(now)
-        return True
-
-    def _choose(self, matches: list[Match]) -> int:
-        """The rate to try, of those that are possible."""
-        possible = self._possible
-        if len(possible) == 1:
-            return next(iter(possible))
-        timed = [match for match in matches if match.lasts and match.rate in possible]
-        if len(timed) == len(possible):
-            # How long it lasted hints at the rate.  It is a hint only, for bytes come late and together, so
-            # it is followed where the next command would show the mistake.
-            lasted = max(self._last - self._began, 0.0001)
-            hinted = min(timed, key=lambda match: abs(log(match.lasts / lasted))).rate
-            if not any(deaf(hinted, other, self._frame) for other in possible if other != hinted):
-                return hinted
-        return best_question(possible, possible, self._frame)
-
-    def _walk(self, now: float) -> None:
-        """Nothing is known: a rate not tried yet, of the faster ones first.
-
-        What was sent more slowly would have been recognised by the prefix, whatever follows it.
-        """
-        left = [rate for rate in self._ladder if rate not in self._tried]
-        if left:
-            faster = [rate for rate in left if rate > self.rate] or left
-            self._go(best_question(faster, faster, self._frame), now)
-        else:
+        if rate == self.rate:
             self._return(now)
+        else:
+            self._go(rate, now)
+        return True
 
     # -- changing --------------------------------------------------------------------------------------------
 
     def _go(self, rate: int, now: float | None) -> None:
         """Try ``rate``, for a while; without a moment, for as long as nothing is heard."""
         self.rate = rate
-        self._signs = 0
+        self._evidence.restart()
         self._settling = now is not None
         self._leave_at = None
         if now is not None:
@@ -380,14 +328,14 @@ class Autobaud:
     def _return(self, now: float) -> None:
         self.rate = self.good
         self._start_over()
-        self._forget()
+        self._evidence.forget()
         self._leave_at = None
         self._stay(now, SILENCE_S, USUAL)
 
     def _stay(self, now: float, seconds: float, wanted: int) -> None:
         """At a good rate: stay so long in silence, where it is deaf to one that is wanted."""
         if not self.trial and not self.passes:
-            worth = self.rate < LISTENING and LISTENING in self._ladder
+            worth = self.rate < LISTENING and self._evidence.hears(LISTENING)
             self._leave_at = now + seconds if worth and deaf(self.rate, wanted, self._frame) else None
 
     def _start_over(self) -> None:

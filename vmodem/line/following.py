@@ -150,6 +150,8 @@ class RateFollower:
 
     def fix(self, rate: int | None) -> None:
         """Stay at ``rate`` once everything written has left; None: follow the DTE again."""
+        if self._write is not None:
+            self._new_errors()  # those until now have nothing to do with what comes
         self._auto.fix(rate, self._reactor.seconds())
         self._update()
 

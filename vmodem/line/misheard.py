@@ -7,8 +7,9 @@ what is done about it (autobaud.py).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from itertools import product
 from typing import Final, NamedTuple
@@ -19,14 +20,19 @@ LADDER: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 
 USUAL: Final = 115200
 #: As what a burst is explained, the better the higher.
 CHARACTERS, BEGINNING, WHOLE = 1, 2, 3
-#: By how much the clocks of sender and receiver may differ.
-_DRIFTS: Final = (0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015)
+#: By how much the clocks of sender and receiver may differ.  Where a bit of the one is two of the other's,
+#: edges and middles coincide, and little makes a difference: hence the many ones below 1.
+_DRIFTS: Final = (0.98, 0.985, 0.99, 0.993, 0.994, 0.995, 0.9975, 1.0, 1.0025, 1.005, 1.01, 1.015, 1.02)
+#: The same for parts of commands, which are short.
+_FEW_DRIFTS: Final = (0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015)
+#: After what part of its bit a receiver sees a falling edge.
+_LATE: Final = (0.0, 1 / 64, 1 / 32, 3 / 64, 1 / 16)
 #: Dialling programs send a character so often, in seconds.
 _PACE_S: Final = 0.01
+#: Programs that wake a modem send at least so many line ends, one after the other.
+_SEVERAL: Final = 3
 #: From the first falling edge of ``AT`` and CR to the last one, in bits.
 _LASTING_BITS: Final = 25
-#: Texts that have little in common, to see what a prefix looks like whatever follows it.
-_AFTER: Final = (b"\x00", b"\x7f", b"U")
 
 
 # -- what a receiver hears -------------------------------------------------------------------------------
@@ -81,6 +87,43 @@ def levels(text: Iterable[int], frame: Frame = EIGHT, pause: int = 0) -> list[in
     return sent
 
 
+def _falls(sent: list[int]) -> list[int]:
+    """Where a signal falls."""
+    return [place for place, level in enumerate(sent) if not level and (not place or sent[place - 1])]
+
+
+def _next(falls: list[int], at: float) -> int | None:
+    """The place of the next falling edge that is seen from a moment on, at which it may be low already."""
+    place = bisect_left(falls, at)
+    return falls[place] if place < len(falls) else None
+
+
+def _from_edge(
+    sent: list[int], middle: float, ratio: float, frame: Frame, eager: bool
+) -> tuple[bytes, int, int, float]:
+    """What is made of one falling edge, given the middle of its start bit: characters (one, none, or more by
+    an ``eager`` receiver), errors and breaks among them, and from when on edges are looked for again."""
+    data = bytearray()
+    mask = (1 << frame.bits) - 1
+    end, errors = len(sent), 0
+    while middle < end and not sent[int(middle)]:  # else too short for a start bit
+        value = 0
+        for bit in range(frame.width):
+            middle += ratio
+            if middle >= end or sent[int(middle)]:
+                value |= 1 << bit
+        middle += ratio
+        data.append(value & mask)
+        if middle >= end or sent[int(middle)]:
+            break
+        errors += 1
+        if not value:
+            return bytes(data), errors, 1, middle
+        if not eager:
+            break
+    return bytes(data), errors, 0, middle
+
+
 def hear(
     sent: list[int], ratio: float, frame: Frame = EIGHT, late: float = 0.0, eager: bool = False
 ) -> Heard:
@@ -89,40 +132,54 @@ def hear(
     ``late`` is how long after a falling edge it sees it, in its own bits.  After a character without a stop
     bit some receivers take the low level for the next start bit (``eager``), others wait for a falling edge.
     """
-    data = bytearray()
-    mask = (1 << frame.bits) - 1
-    places = range(frame.width)
+    data = b""
     errors = breaks = 0
-    end, at = len(sent), 0.0
-    while True:
-        place = int(at)
-        if place < end and not sent[place] and at:  # low already: no edge here
-            while place < end and not sent[place]:
-                place += 1
-        while place < end and sent[place]:
-            place += 1
-        if place >= end:
-            return Heard(bytes(data), errors, breaks)
-        start = max(at, place) + late * ratio
-        while True:
-            middle = start + ratio / 2
-            if middle >= end or sent[int(middle)]:  # too short for a start bit
-                at = middle
+    falls = _falls(sent)
+    place = _next(falls, 0)
+    while place is not None:
+        more, wrong, zeros, at = _from_edge(sent, place + (late + 0.5) * ratio, ratio, frame, eager)
+        data, errors, breaks = data + more, errors + wrong, breaks + zeros
+        place = _next(falls, at)
+    return Heard(data, errors, breaks)
+
+
+def _hearings(
+    sent: list[int],
+    ratio: float,
+    frame: Frame,
+    drifts: Iterable[float] = _DRIFTS,
+    *,
+    goes_on: bool = False,
+) -> set[bytes]:
+    """All that may be heard of a signal: no two clocks agree, and each edge is seen somewhat later.
+
+    Where the sender is twice as fast, or four times, the middle of our bits is an edge of its bits, and it
+    matters much how little the clocks differ.  Of a signal that ``goes_on`` only what is sure is given.
+    """
+    found: set[bytes] = set()
+    falls = _falls(sent)
+    for drift in drifts:
+        pace = ratio * drift
+        for eager in (False, True):
+            odd = 0
+            reached = {(b"", _next(falls, 0))}
+            while reached:
+                here, reached = reached, set()
+                for data, place in here:
+                    if place is None:
+                        found.add(data)
+                        continue
+                    for late in _LATE:
+                        middle = place + (late + 0.5) * pace
+                        more, errors, breaks, at = _from_edge(sent, middle, pace, frame, eager)
+                        if goes_on and at >= len(sent):
+                            found.add(data)
+                            continue
+                        odd += errors - breaks
+                        reached.add((data + more, _next(falls, at)))
+            if not odd:  # eager or not is all the same
                 break
-            value = 0
-            for bit in places:
-                middle += ratio
-                if middle >= end or sent[int(middle)]:
-                    value |= 1 << bit
-            at = middle + ratio
-            data.append(value & mask)
-            if at >= end or sent[int(at)]:
-                break
-            errors += 1
-            breaks += not value
-            if not value or not eager:
-                break
-            start = at - ratio / 2
+    return found
 
 
 # -- what commands look like -----------------------------------------------------------------------------
@@ -139,21 +196,8 @@ class _Looks(NamedTuple):
     typed: frozenset[bytes]
     #: What a longer line begins with, whatever follows its ``AT``.
     prefixes: frozenset[bytes]
-
-
-def _hearings(sent: list[int], ratio: float, frame: Frame) -> list[bytes]:
-    """All that may be heard of a signal: no two clocks agree, and receivers differ in seeing edges.
-
-    Where the sender is twice as fast, or four times, the middle of our bits is an edge of its bits, and it
-    matters much how little the clocks differ.
-    """
-    drifts = _DRIFTS if ratio > 1 else _DRIFTS[::3]
-    return [
-        hear(sent, ratio * drift, frame, late, eager).data
-        for drift in drifts
-        for late in (0.0, 1 / 32, 1 / 16)
-        for eager in (False, True)
-    ]
+    #: Single line ends.
+    ends: frozenset[bytes]
 
 
 @lru_cache(maxsize=256)
@@ -162,23 +206,24 @@ def _looks(ratio: float, frame: Frame) -> _Looks:
     lines: set[bytes] = set()
     typed: set[bytes] = set()
     prefixes: set[bytes] = set()
+    ends: set[bytes] = set()
     for text in (b"AT", b"at"):
         for whole in frame.codings(text + b"\r\n"):
             lines.update(_hearings(levels(whole[:3], frame), ratio, frame))
             lines.update(_hearings(levels(whole, frame), ratio, frame))
-            singly = [set(_hearings(levels([each], frame), ratio, frame)) for each in whole]
+            singly = [_hearings(levels([each], frame), ratio, frame, _FEW_DRIFTS) for each in whole]
             typed.update(map(b"".join, product(*singly[:3])))
             parts.update(*singly)
+            ends.update(*singly[2:])
             for piece in (whole[:2], whole[1:3]):
-                parts.update(_hearings(levels(piece, frame), ratio, frame))
-            # What is the same whatever follows.
-            followed = [_hearings(levels((*whole[:2], *after), frame), ratio, frame) for after in _AFTER]
-            prefixes.update(bytes(_common(heard)) for heard in zip(*followed, strict=True))
+                parts.update(_hearings(levels(piece, frame), ratio, frame, _FEW_DRIFTS))
+            prefixes.update(_hearings([*levels(whole[:2], frame), 0], ratio, frame, goes_on=True))
     return _Looks(
         frozenset(parts | lines) - {b""},
         frozenset(lines) - {b""},
         frozenset(typed) - {b""},
         frozenset(each for each in prefixes if len(each) > 1),
+        frozenset(ends) - {b""},
     )
 
 
@@ -203,14 +248,6 @@ def deaf(rate: int, to: int, frame: Frame = EIGHT) -> bool:
     return b"" in _hearings(levels(min(frame.codings(b"AT\r")), frame), to / rate, frame)
 
 
-def _common(heard: Iterable[bytes]) -> Iterator[int]:
-    """What all of these begin with."""
-    for here in zip(*heard, strict=False):
-        if len(set(here)) > 1:
-            return
-        yield here[0]
-
-
 def _made_of(burst: bytes, parts: Collection[bytes]) -> bool:
     """Whether ``burst`` is nothing but some of ``parts``, one after the other."""
     reached = {0}
@@ -229,6 +266,8 @@ class Match(NamedTuple):
     as_what: int
     #: How long that takes where it may have been sent in one go, in seconds; else 0.
     lasts: float = 0.0
+    #: It may be nothing but line ends, several of them.
+    bare: bool = False
 
 
 def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame = EIGHT) -> list[Match]:
@@ -242,6 +281,8 @@ def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame
             found.append(Match(sent_at, WHOLE, _LASTING_BITS / sent_at))
         elif burst in looks.typed or burst in _paced(rate, sent_at, frame):
             found.append(Match(sent_at, WHOLE))
+        elif len(burst) >= _SEVERAL and any(burst) and _made_of(burst, looks.ends):
+            found.append(Match(sent_at, CHARACTERS, bare=True))
         elif burst.startswith(tuple(looks.prefixes)):
             found.append(Match(sent_at, BEGINNING))
         elif _made_of(burst, looks.parts):

@@ -46,6 +46,7 @@ from vmodem.modem.exchange import Exchange
 from vmodem.modem.record import CallRecord
 from vmodem.modem.trace import Trace
 from vmodem.net.stream import unheard
+from vmodem.net.timer import Timer
 
 #: Words of the modem waiting for a DTE that does not read: beyond this many bytes further ones are dropped,
 #: and beyond the first figure no more commands are read from such a DTE.
@@ -53,6 +54,8 @@ WORDS_HIGH: Final = 16384
 WORDS_LIMIT: Final = 65536
 #: Commands are read in pieces of this size, in bytes: what one chunk makes the modem say is bounded by it.
 COMMANDS_SIZE: Final = 64
+#: So many of them at a time: other modems have their turn in between.
+PIECES: Final = 16
 #: Of what a DTE had typed that has gone, commands are only carried out if no more than this waits, in bytes.
 LEFT_LIMIT: Final = 4096
 #: No break is longer, in seconds.
@@ -89,6 +92,7 @@ class Driver(CallSide):
         self._todo: deque[Action] = deque()
         self._busy = False
         self._alarm = Alarm(reactor, clock, self._expire)
+        self._next_turn = Timer(reactor)
         self._unread = bytearray()  # from the DTE, while it takes no more of the modem's words
         self._reading = False
         self._trace: Trace | None = None
@@ -114,6 +118,7 @@ class Driver(CallSide):
         """End the call, tell the DTE, set no timer again."""
         self._perform(self.modem.hang_up("shutting down", self._clock()))
         self._alarm.stop()
+        self._next_turn.cancel()
 
     def dial(self, dial: DialString, quiet: bool = False) -> None:
         """Place a call as the modem's owner; nothing where the line is not free (see ``Modem.dial``)."""
@@ -150,7 +155,12 @@ class Driver(CallSide):
             return
         self._reading = True
         try:
-            while self._unread and not self._words_wait():
+            for turn in range(PIECES + 1):
+                if not self._unread or self._words_wait():
+                    break
+                if turn == PIECES:
+                    self._next_turn.set(0, self._read_on)
+                    break
                 online = self.modem.state is State.ONLINE
                 if len(self._unread) > LEFT_LIMIT and not (online or self.line.attached):
                     self._unread.clear()  # nothing holds it up any more: it would take its time from others

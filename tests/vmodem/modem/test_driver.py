@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -451,6 +452,7 @@ def test_one_chunk_of_many_commands_is_bounded_too(bench: Bench) -> None:
     assert bench.line.paused
     assert bench.line.backlog < WORDS_LIMIT
     bench.line.make_room(None)
+    bench.clock.pump([0] * 30)
     assert bench.line.take().count(b"\r\nOK\r\n") == 5000
 
 
@@ -729,3 +731,22 @@ def test_the_rate_of_the_number_is_what_a_line_rate_report_shows(bench: Bench) -
     bench.ok("ATW2")
     bench.dial().connected(FakeStream(), SimpleNamespace(peer="p", rule="", rate=2400))
     assert bench.line.take().endswith(b"\r\nCONNECT 2400\r\n")
+
+
+def test_many_commands_at_once_leave_others_their_turn() -> None:
+    """64 KB of them, typed by a program in one go: all are carried out, in order, a kilobyte at a time."""
+    bench = Bench()
+    lines = [b"ATS9=%d\rATS9?\r" % (number % 256) for number in range(4000)]
+    bench.line.take()
+    bench.line.send(b"".join(lines))
+    first = bytes(bench.line.take())
+    assert first.count(b"OK") < 300
+    for _ in range(200):
+        assert bench.clock.getDelayedCalls()
+        bench.clock.advance(0)
+        first += bytes(bench.line.take())
+        if first.count(b"OK") == 8000:
+            break
+    said = re.findall(rb"\r\n(\d{3})\r\n", first)
+    assert said == [b"%03d" % (number % 256) for number in range(4000)]
+    assert not bench.driver._line_held

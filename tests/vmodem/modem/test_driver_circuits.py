@@ -260,6 +260,7 @@ def test_what_is_looped_back_is_not_lost_on_a_dte_that_reads_slowly(bench: Bench
     assert bench.line.paused
     while len(bench.line.received) < len(data):
         bench.line.make_room(5000)
+        bench.clock.advance(0)
     assert bytes(bench.line.received) == data
 
 
