@@ -42,6 +42,8 @@ KNOW_ATPARSER = {"cli", "app", "config", "modem", "call"}
 HEAVY: dict[str, set[str]] = {
     "serial": {
         "vmodem.line.serialport",
+        "vmodem.port.devicesettings",
+        "vmodem.port.opening",
         "vmodem.port.serial",
         "vmodem.tty.device",
         "vmodem.tty.equipment",

@@ -69,7 +69,8 @@ class LineUser(Protocol):
         B0, a client is connected.  Off until first told."""
 
     def line_lost(self, reason: str) -> None:
-        """The device is gone and is being looked for; told after ``dtr_changed(False)``."""
+        """The device is gone and is being looked for; told after ``dtr_changed(False)``.  The line has logged
+        it, and logs when it is there again."""
 
     def line_found(self) -> None:
         """The device is there (again)."""

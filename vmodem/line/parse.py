@@ -58,6 +58,7 @@ _SERIAL: Final = {
     "dtr-in": choice("dsr", "cd", "cts", "on", argument="dtr_in"),
     "invert": Option(_circuits, "names out of dtr, rts, dsr, cd and cts with commas between"),
 }
+_YES_NO: Final = Option(yes_no, "yes or no", choices=("yes", "no"))
 _LISTENING: Final = {"port": PORT, "interface": INTERFACE}
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -70,7 +71,10 @@ KINDS: Final[Mapping[str, Kind]] = {
             "device": DEVICE,
             **_SERIAL,
             "speed": Option(_speed, "a speed in bit/s, as 9600, or auto", choices=("auto",)),
-            "exclusive": Option(yes_no, "yes or no"),
+            "exclusive": _YES_NO,
+            "lock": choice("none", "uucp"),
+            "latency": choice("normal", "low"),
+            "hupcl": _YES_NO,
         },
     ),
     "tcp": Kind("vmodem.line.tcp", "TcpLine", "port", _LISTENING),

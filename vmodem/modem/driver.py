@@ -201,13 +201,12 @@ class Driver(CallSide):
             self._perform(self.modem.break_received(self._clock()))
 
     def line_lost(self, reason: str) -> None:
-        self.log.warn("{modem}: {line}: {reason}", modem=self.name, line=self.line.description, reason=reason)
         self._line_blocked = False
         self.hang_up("the line is gone")  # whatever &D says of DTR: nobody is left to talk to
         self._hold()
 
     def line_found(self) -> None:
-        self.log.info("{modem}: {line} is there", modem=self.name, line=self.line.description)
+        """Its next DTE will come by ``dtr_changed``."""
 
     def line_finished(self) -> None:
         self.hang_up("the line is finished")

@@ -212,6 +212,15 @@ class Port(abc.ABC):
     def set_break(self, on: bool) -> None:
         """Begin or end a break, behind everything written so far."""
 
+    def send_break(self, seconds: float) -> None:  # noqa: B027 - most equipment has none
+        """Send a break of at most a second behind everything written so far; what is written later follows
+        it.  No effect where the equipment has none."""
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether everything written has left, as far as is known."""
+        return not self.backlog
+
     @abc.abstractmethod
     def purge(self, received: bool, sent: bool) -> None:
         """Throw away what was received and not yet read, and what was written and not yet sent."""

@@ -51,18 +51,16 @@ class Outgoing:
         self._polled = polled
         self._timer = Timer(reactor)
         self._items: deque[bytes | tuple[Act, float]] = deque()
+        self._holding: set[str] = set()  # why
         self._running = False
         #: Bytes that wait here.
         self.backlog = 0
-
-    @property
-    def waiting(self) -> bool:
-        """Whether anything does."""
-        return bool(self._items)
+        #: Whether anything waits, or would wait.
+        self.waiting = False
 
     def write(self, data: bytes) -> None:
         """Send, behind the acts that wait."""
-        if self._items or self._running:
+        if self.waiting:
             self._items.append(data)
             self.backlog += len(data)
         else:
@@ -70,15 +68,26 @@ class Outgoing:
 
     def then(self, act: Act) -> None:
         """Do ``act`` when everything before it has left: at once, where it has."""
-        if not self._items and not self._running and self._empty():
+        if not self.waiting and self._empty():
             self._do(act)
             return
         self._items.append((act, self._reactor.seconds() + self._limit_s))
+        self.waiting = True
         if self._polled:
             shared_poller(self._reactor, POLL_S).add(self.look)
         elif math.isfinite(self._limit_s) and not self._timer.running:
             self._timer.set(self._limit_s, self.look)
         self._changed()
+
+    def hold(self, why: str, on: bool) -> None:
+        """Keep everything, however long that takes, until nobody wants that any more."""
+        if on:
+            self._holding.add(why)
+            self.waiting = True
+            self._changed()
+        else:
+            self._holding.discard(why)
+            self.look()
 
     def discard(self) -> None:
         """Forget the bytes; the acts stay in their order."""
@@ -87,7 +96,8 @@ class Outgoing:
         self.look()
 
     def hurry(self) -> None:
-        """Wait for nothing any more: what is here goes out or is done now."""
+        """Wait for nothing any more: what is here goes out or is done now, and nothing is held."""
+        self._holding.clear()
         self._run(lambda due: True)
 
     def look(self) -> None:
@@ -97,10 +107,10 @@ class Outgoing:
     def _run(self, may: Callable[[float], bool]) -> None:
         if self._running:
             return
-        had = bool(self._items)
+        had = self.waiting
         self._running = True
         try:
-            while self._items:
+            while self._items and not self._holding:
                 item = self._items[0]
                 if isinstance(item, bytes):
                     self._items.popleft()
@@ -113,12 +123,14 @@ class Outgoing:
                     break
         finally:
             self._running = False
+            self.waiting = bool(self._items or self._holding)
         if not self._items:
             shared_poller(self._reactor, POLL_S).remove(self.look)
             self._timer.cancel()
         elif not self._polled and math.isfinite(self._limit_s):
-            due = next(item[1] for item in self._items if not isinstance(item, bytes))
-            self._timer.set(max(0.0, due - self._reactor.seconds()), self.look)
+            due = next((item[1] for item in self._items if not isinstance(item, bytes)), math.inf)
+            if math.isfinite(due):
+                self._timer.set(max(0.0, due - self._reactor.seconds()), self.look)
         if had:
             self._changed()
 

@@ -185,7 +185,6 @@ class RemotePort(Port):
 
     @property
     def all_sent(self) -> bool:
-        """Whether the transmitter is empty, as far as is known."""
         return not self.backlog and not self._clock.left
 
     def when_sent(self, done: Callable[[], None]) -> None:
@@ -215,7 +214,6 @@ class RemotePort(Port):
         self._out.then(lambda: self._set_break(on))
 
     def send_break(self, seconds: float) -> None:
-        """Send a break behind everything written so far; what is written later follows it."""
         self._out.then(lambda: self._send_break(seconds))
 
     # -- coming and going ------------------------------------------------------------------------------------
@@ -232,7 +230,7 @@ class RemotePort(Port):
     def _missing(self, reason: str) -> None:
         if reason != self._reason:
             self._reason = reason
-            self._log.info("{line}: {reason}", line=self.description, reason=reason)
+            self._log.warn("{line}: {reason}", line=self.description, reason=reason)
             self._user.lost(reason)
 
     def _no_answer(self) -> None:

@@ -9,16 +9,12 @@ What does not belong here: how many users there are.
 
 from __future__ import annotations
 
-import os
-import select
-import termios
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vmodem.net.sparing import Sparing
 from vmodem.net.stream import Ending, FdStream, StreamUser
 from vmodem.net.timer import Timer
 from vmodem.port.base import (
@@ -33,35 +29,36 @@ from vmodem.port.base import (
     Settings,
     Signals,
 )
+from vmodem.port.breaking import BreakSender
+from vmodem.port.devicesettings import DeviceSettings, character
 from vmodem.port.marked import PLACED, MarkedInput
 from vmodem.port.nobody import NOBODY
+from vmodem.port.opening import Opening, Refused
 from vmodem.port.outgoing import POLL_S, Outgoing
 from vmodem.port.pins import Pins
 from vmodem.port.transmitter import Transmitter
 from vmodem.port.watch import Watch
-from vmodem.tty.device import explain
-from vmodem.tty.equipment import Character, Equipment
-from vmodem.tty.error import TtyError
+from vmodem.tty.device import hung_up
+from vmodem.tty.equipment import Equipment
 from vmodem.tty.poller import shared_poller
 from vmodem.tty.rs485 import Rs485
 from vmodem.tty.uart import Uart
-from vmodem.tty.uucplock import LockedError, UucpLock
+from vmodem.tty.uucplock import DIRECTORY, UucpLock
 
-#: Waits between attempts to open a missing device, in seconds; the last one repeats.
-RETRY_S: Final = (0.25, 0.5, 1.0)
 #: How long written bytes may take to leave when the port is stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
 #: How often a device is looked at that is not read and has no circuits, in seconds.
 PAUSED_POLL_S: Final = 0.25
 
-_GONE: Final = (OSError, ValueError, termios.error)
-
 
 class SerialPort(Port):
     """``serial:DEVICE``.  The arguments are those of the LINE string; ``dtr`` and ``rts`` are what these
     circuits are from the opening on, ``hupcl`` whether the system drops them at the closing (None: as the
-    device has it).  ``retry`` are pauses after which a device is opened again that was opened before, in
-    seconds: for equipment that takes harm from it.
+    device has it), ``retry`` pauses in seconds after which a device is opened again that takes harm from it.
+
+    Beyond LINE strings ``errors`` may be ``bytes``: a break is a byte like any other, and nothing is counted.
+    One that is not ``watched`` has no circuits for anybody to hear of.  ``patience_s`` is how long settings,
+    circuits and breaks wait for the bytes before them, in seconds, if not five.
 
     ``uart`` makes what asks the opened device about its circuits.
     """
@@ -87,9 +84,11 @@ class SerialPort(Port):
         errors: str = "count",
         rs485: Rs485 | None = None,
         retry: Sequence[float] = (),
+        watched: bool = True,
+        patience_s: float | None = None,
         description: str = "",
         uart: Callable[[int], Uart] = Uart,
-        lock_directory: str = "",
+        lock_directory: str = DIRECTORY,
     ) -> None:
         self.description = description or f"serial:{device}"
         self.signals_known = Signals.NONE
@@ -97,31 +96,31 @@ class SerialPort(Port):
         self.mark_errors = errors == "mark"
         self._reactor = reactor
         self._device = device
+        self._watched, self._counting = watched, errors != "bytes"
         self._low_latency = latency == "low"
         self._make_uart = uart
-        self._settings = Settings(speed, bits, parity, stop, PortFlow(flow))
-        self._equipment = Equipment(device, _character(self._settings), exclusive=exclusive, rs485=rs485)
+        settings = Settings(speed, bits, parity, stop, PortFlow(flow))
+        self._equipment = Equipment(device, character(settings), exclusive=exclusive, rs485=rs485)
+        self._device_settings = DeviceSettings(self._equipment, settings)
         if hupcl is not None or not (dtr and rts):
             self._equipment.hang_up = bool(hupcl)
-        self._lock: UucpLock | None = None
-        if lock == "uucp":
-            self._lock = UucpLock(device, lock_directory) if lock_directory else UucpLock(device)
+        locks = UucpLock(device, lock_directory) if lock == "uucp" else None
+        self._opening = Opening(reactor, self._equipment, locks, retry)
         driven = (Signals.DTR if dtr else Signals.NONE) | (Signals.RTS if rts else Signals.NONE)
-        self._pins = Pins(self.description, driven, self._settings.flow)
+        self._pins = Pins(self.description, driven, settings.flow)
         self._inputs = Signals.NONE
         self._user: PortUser = NOBODY
         self._stream: FdStream | None = None
         self._uart: Uart | None = None
         self._watch: Watch | None = None
         self._transmitter: Transmitter | None = None
-        self._out = Outgoing(reactor, self._send, self._all_sent, self._tell)
+        self._guessing: Transmitter | None = None  # that, where it is to know what is sent
+        self._out = Outgoing(reactor, self._send, self._empty, self._tell, limit_s=patience_s)
+        self._breaks = BreakSender(reactor, self._out, self._pins)
         self._stream_blocked = False
         self._told = False  # the user knows that we are blocked
         self._paused = False
-        self._sparing = Sparing(reactor.seconds, retry)
-        self._attempt = 0
         self._reason = ""
-        self._retry_timer = Timer(reactor)
         self._stop_timer = Timer(reactor)
         self._stopped: Deferred[None] | None = None
 
@@ -133,16 +132,23 @@ class SerialPort(Port):
         Raises :class:`PortError` for a device that may not be opened or is no serial port.
         """
         self._user = user
-        self._open(first=True)
+        try:
+            self._open()
+        except Refused as exc:
+            # A device that returns belongs to root for a moment: only the first time is final.
+            if exc.final:
+                raise PortError(exc.reason + ".") from exc
+            self._cannot_open(exc.reason)
 
     def stop(self) -> Deferred[None]:
         if self._stopped is not None:
             return self._stopped
         stopped = self._stopped = Deferred()
         self._user = NOBODY
-        self._retry_timer.cancel()
-        self._out.hurry()
+        self._opening.give_up()
+        self._breaks.end()
         self._pins.end_break()
+        self._out.hurry()
         if self._watch is not None:
             self._watch.stop()
         shared_poller(self._reactor, PAUSED_POLL_S).remove(self._look_for_end)
@@ -157,8 +163,16 @@ class SerialPort(Port):
     # -- the contract: bytes ---------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        if self._stream is not None and self._stopped is None and data:
+        stream = self._stream
+        if stream is None or self._stopped is not None or not data:
+            return
+        if self._out.waiting:
             self._out.write(data)
+        else:
+            self.counters.sent += len(data)
+            if self._guessing is not None:
+                self._guessing.sent(len(data), self.settings.character_s)
+            stream.write(data)
 
     @property
     def backlog(self) -> int:
@@ -177,30 +191,28 @@ class SerialPort(Port):
             self._hold_up()
 
     def purge(self, received: bool, sent: bool) -> None:
-        stream, uart = self._stream, self._uart
-        if stream is None or uart is None:
-            return
-        if sent:
-            stream.discard_pending()
-            if self._transmitter is not None:
-                self._transmitter.purged()
-        try:
-            uart.flush(received, sent)
-        except OSError as exc:
-            self._log.debug("{line}: {reason}", line=self.description, reason=exc.strerror)
+        if sent and self._stream is not None:
+            self._stream.discard_pending()
+        if sent and self._transmitter is not None:
+            self._transmitter.purged()
+        self._flush(received, sent)
         if sent:
             self._stream_blocked = False
             self._out.discard()
             self._tell()
 
+    @property
+    def all_sent(self) -> bool:
+        return not self._out.waiting and self._empty()
+
     def when_sent(self, done: Callable[[], None]) -> None:
-        self._out.then(lambda: self._later(done))
+        self._out.then(lambda: self._reactor.callLater(0, done))
 
     # -- the contract: settings and circuits -----------------------------------------------------------------
 
     @property
     def settings(self) -> Settings:
-        return self._settings
+        return self._device_settings.now
 
     def set(self, wanted: Settings, done: Callable[[Settings], None]) -> None:
         self._out.then(lambda: self._set(wanted, done))
@@ -214,6 +226,41 @@ class SerialPort(Port):
 
     def set_break(self, on: bool) -> None:
         self._out.then(lambda: self._pins.set_break(on))
+
+    def send_break(self, seconds: float) -> None:
+        if self._stream is not None and self._stopped is None:
+            self._breaks.send(seconds)
+
+    # -- beyond the contract: what does not wait for bytes ---------------------------------------------------
+
+    def drive_now(self, on: Signals, off: Signals) -> None:
+        """As :meth:`drive`, but at once: before start() this is what the circuits are at the opening."""
+        self._pins.drive(on & OUTPUTS, off & OUTPUTS)
+
+    def stop_output(self, stop: bool) -> None:
+        """Stop the transmitter and keep what is written; or let both go on, whatever had stopped them."""
+        if self._uart is not None:
+            self._pins.stop_output(stop)
+            self._out.hold("stopped", stop)
+
+    def set_kernel_flow(self, circuits: bool, obeyed: bool, sent: bool, xon: int, xoff: int) -> None:
+        """Have the kernel do flow control by RTS and CTS, obey XOFF, send it, each or not, with these
+        characters.  Flow control is no part of :meth:`set` from then on."""
+        self._device_settings.set_flow(circuits, obeyed, sent, xon, xoff)
+        self._pins.set_flow(self.settings.flow, self._dsr)
+
+    @property
+    def baudrate(self) -> int:
+        """The speed in bit/s."""
+        return self.settings.rate
+
+    def change_rate(self, rate: int) -> str | None:
+        """Set the speed; returns why the device refuses, and then the speed is as it was."""
+        return self._device_settings.change_rate(rate)
+
+    def fileno(self) -> int:
+        """Of the open device."""
+        return self._equipment.fileno()
 
     # -- what the stream tells -------------------------------------------------------------------------------
 
@@ -238,33 +285,37 @@ class SerialPort(Port):
 
     # -- opening and losing ----------------------------------------------------------------------------------
 
-    def _open(self, first: bool = False) -> None:
+    def _open(self) -> None:
         equipment = self._equipment
         equipment.marks = self.mark_errors
         try:
-            if self._lock is not None and os.path.exists(self._device):
-                self._lock.take()
-            self._sparing.begun()
-            equipment.open_device(_character(self._settings))
-            fd = equipment.fileno()
-            uart = self._uart = self._make_uart(fd)
-            watch = self._watch = Watch(
-                self._reactor,
-                uart,
-                self.counters,
-                changed=self._signals_changed,
-                noted=self._noted,
-                gone=self._vanished,
-            )
-            self._prepare(equipment, uart, watch)
-        except (TtyError, LockedError, *_GONE) as exc:
-            self._cannot_open(exc, first)
-            return
-        self._stream = FdStream(self._reactor, fd, owner=equipment, peer=self._device)
+            self._opening.open(self._device_settings.character, self._prepare)
+        except Refused:
+            self._close_device()
+            raise
+        self._stream = FdStream(self._reactor, equipment.fileno(), owner=equipment, peer=self._device)
         self._began()
 
-    def _prepare(self, equipment: Equipment, uart: Uart, watch: Watch) -> None:
+    def _open_again(self) -> None:
+        try:
+            self._open()
+        except Refused as exc:
+            self._cannot_open(exc.reason)
+
+    def _prepare(self) -> None:
         """Circuits, breaks and latency of a device that has just been opened."""
+        equipment = self._equipment
+        uart = self._uart = self._make_uart(equipment.fileno())
+        watch = self._watch = Watch(
+            self._reactor,
+            uart,
+            self.counters,
+            changed=self._signals_changed,
+            noted=self._noted,
+            gone=self._vanished,
+            look_at_lines=self._watched,
+            look_at_counts=self._watched and self._counting,
+        )
         if self._low_latency and not uart.low_latency():
             self._log.info("{line}: the driver has no low latency", line=self.description)
         if self.mark_errors:
@@ -274,15 +325,15 @@ class SerialPort(Port):
         self.signals_known = INPUTS | OUTPUTS if watch.has_lines else Signals.NONE
         self._inputs = watch.signals
         self._transmitter = Transmitter(uart, self._reactor.seconds, equipment.virtual)
-        self._settings = self._read_back(self._settings)
-        self._pins.opened(uart, self._settings.flow)
+        self._guessing = self._transmitter if self._transmitter.guessing else None
+        self._device_settings.read_back()
+        self._pins.opened(uart, self.settings.flow)
 
     def _began(self) -> None:
         """It is open: tell, and read."""
         stream, watch = self._stream, self._watch
         if stream is None or watch is None:
             return
-        self._attempt = 0
         self._stream_blocked = False
         reason, self._reason = self._reason, ""
         if reason:
@@ -299,58 +350,40 @@ class SerialPort(Port):
         watch.start()
         user: StreamUser = self
         if self.mark_errors:
-            user = MarkedInput(self, watch, self.counters, self._noted, lambda: self._settings.parity != "N")
+            user = MarkedInput(self, watch, self.counters, self._noted, lambda: self.settings.parity != "N")
         stream.start(user)
         if self._paused:
             stream.pause()
         self._hold_up()
 
-    def _cannot_open(self, exc: Exception, first: bool) -> None:
-        self._close_device()
-        if not isinstance(exc, FileNotFoundError):
-            self._sparing.ended()  # or there was nothing to open
-        if isinstance(exc, LockedError):
-            reason, final = str(exc), False
-        elif isinstance(exc, TtyError):
-            reason, final = str(exc).rstrip("."), True
-        elif "RS485" in str(exc):
-            reason, final = f"{self._device} has no RS-485 mode; leave out rs485", True
-        else:
-            reason, final = explain(self._device, exc)
-        # A device that returns belongs to root for a moment: only the first time is final.
-        if final and first:
-            raise PortError(reason + ".") from exc
+    def _cannot_open(self, reason: str) -> None:
         if reason != self._reason:
             self._reason = reason
-            self._log.info("{line}: {reason}", line=self.description, reason=reason)
+            self._log.warn("{line}: {reason}", line=self.description, reason=reason)
             self._user.lost(reason)
-        self._retry()
-
-    def _retry(self) -> None:
         if self._stopped is None:
-            pause = RETRY_S[min(self._attempt, len(RETRY_S) - 1)]
-            self._retry_timer.set(max(pause, self._sparing.left), self._open)
-            self._attempt += 1
+            self._opening.again(self._open_again)
 
     def _lost(self, reason: str) -> None:
         stream, self._stream = self._stream, None
         if stream is None:
             return
         self._close_device(stream)
-        self._sparing.ended()
+        self._opening.lost()
         if self._stopped is not None:
             self._finish_stop()
             return
         self._reason = f"{self._device}: {reason}"
-        self._log.info("{line}: {reason}", line=self.description, reason=reason)
+        self._log.warn("{line}: {reason}", line=self.description, reason=reason)
+        self._breaks.end()
         self._out.discard()
         self._out.hurry()
         self._stream_blocked = False
         self._tell()
         self._user.attached(False)
         self._user.lost(self._reason)
-        self._attempt = 0
-        self._retry()
+        if self._stopped is None:
+            self._opening.again(self._open_again)
 
     def _vanished(self, exc: OSError) -> None:
         """Its circuits cannot be read: hand over what is left, and end."""
@@ -363,26 +396,18 @@ class SerialPort(Port):
     def _look_for_end(self) -> None:
         """A port that is read tells its end by itself."""
         stream = self._stream
-        if stream is not None:
-            poll = select.poll()
-            poll.register(stream.fileno(), 0)
-            if poll.poll(0):
-                self._vanished(OSError(5, "hung up"))
+        if stream is not None and hung_up(stream.fileno()):
+            self._vanished(OSError(5, "hung up"))
 
     def _look_for_stop(self) -> None:
-        if self._all_sent():
+        if self._empty():
             self._finish_stop()
 
     def _finish_stop(self) -> None:
         self._stop_timer.cancel()
         shared_poller(self._reactor, POLL_S).remove(self._look_for_stop)
         stream, self._stream = self._stream, None
-        uart = self._uart
-        if stream is not None and uart is not None:
-            try:
-                uart.flush(False, True)  # a stopped flow would hold the closing up, for 30 s in the kernel
-            except OSError:
-                pass
+        self._flush(False, True)  # a stopped flow would hold the closing up, for 30 s in the kernel
         self._close_device(stream)
         if self._stopped is not None and not self._stopped.called:
             self._stopped.callback(None)
@@ -392,13 +417,12 @@ class SerialPort(Port):
         if self._watch is not None:
             self._watch.stop()
         shared_poller(self._reactor, PAUSED_POLL_S).remove(self._look_for_end)
-        self._watch = self._uart = self._transmitter = None
+        self._watch = self._uart = self._transmitter = self._guessing = None
         if stream is not None:
             stream.abort()
         else:
             self._equipment.close()
-        if self._lock is not None:
-            self._lock.release()
+        self._opening.closed()
 
     # -- towards the equipment -------------------------------------------------------------------------------
 
@@ -407,16 +431,23 @@ class SerialPort(Port):
         if stream is None:
             return
         self.counters.sent += len(data)
-        if self._transmitter is not None:
-            self._transmitter.sent(len(data), self._settings.character_s)
+        if self._guessing is not None:
+            self._guessing.sent(len(data), self.settings.character_s)
         stream.write(data)
 
-    def _all_sent(self) -> bool:
+    def _flush(self, received: bool, sent: bool) -> None:
+        if self._uart is not None:
+            try:
+                self._uart.flush(received, sent)
+            except OSError as exc:
+                self._log.debug("{line}: {reason}", line=self.description, reason=exc.strerror)
+
+    def _empty(self) -> bool:
         """Whether the last bit has left, as far as can be known."""
         stream, transmitter = self._stream, self._transmitter
         if stream is None or transmitter is None:
             return True
-        return not stream.backlog and transmitter.empty(self._settings.character_s)
+        return not stream.backlog and transmitter.empty(self.settings.character_s)
 
     def _tell(self) -> None:
         blocked = self._stream_blocked or self._out.waiting
@@ -427,42 +458,20 @@ class SerialPort(Port):
             else:
                 self._user.write_drained()
 
-    def _later(self, done: Callable[..., None], *arguments: Any) -> None:
-        self._reactor.callLater(0, done, *arguments)
-
     # -- settings --------------------------------------------------------------------------------------------
 
     def _set(self, wanted: Settings, done: Callable[[Settings], None]) -> None:
-        before = self._settings
-        if not wanted.sensible:
-            self._later(done, before)
-            return
-        self._settings = wanted
-        if self._stream is not None:
-            try:
-                self._equipment.change(_character(wanted))
-            except _GONE as exc:
+        if wanted.sensible:
+            reason = self._device_settings.set(wanted)
+            if reason:
                 self._log.info(
                     "{line}: refuses {wanted}: {reason}",
                     line=self.description,
                     wanted=str(wanted),
-                    reason=str(exc),
+                    reason=reason,
                 )
-                self._settings = before
-            self._settings = self._read_back(self._settings)
-            self._pins.set_flow(self._settings.flow, self._dsr)
-        self._later(done, self._settings)
-
-    def _read_back(self, wanted: Settings) -> Settings:
-        """What is in force after ``wanted`` was asked for."""
-        try:
-            real = self._equipment.in_force()
-        except (KeyError, *_GONE):
-            return wanted
-        flow = wanted.flow
-        if flow is PortFlow.RTS_CTS and not real.rtscts:
-            flow = PortFlow.NONE
-        return Settings(real.rate, real.bits, real.parity, real.stop, flow)
+            self._pins.set_flow(self.settings.flow, self._dsr)
+        self._reactor.callLater(0, done, self.settings)
 
     # -- circuits --------------------------------------------------------------------------------------------
 
@@ -488,14 +497,3 @@ class SerialPort(Port):
 
     def _noted(self, what: Noted) -> None:
         self._user.noted(what)
-
-
-def _character(settings: Settings) -> Character:
-    return Character(
-        settings.rate,
-        settings.data_bits,
-        settings.parity,
-        settings.stop_bits,
-        settings.flow is PortFlow.RTS_CTS,
-        settings.flow is PortFlow.XON_XOFF,
-    )

@@ -21,13 +21,13 @@ class Transmitter:
     def __init__(self, uart: Uart, seconds: Callable[[], float], instant: bool) -> None:
         self._uart = uart
         self._seconds = seconds
-        self._guessing = not instant and uart.transmitter_empty() is None
+        #: Whether :meth:`sent` has to be told of everything.
+        self.guessing = not instant and uart.transmitter_empty() is None
         self._empty_at = 0.0
 
     def sent(self, size: int, character_s: float) -> None:
         """So many bytes are on their way, each of which takes so long."""
-        if self._guessing:
-            self._empty_at = max(self._seconds(), self._empty_at) + size * character_s
+        self._empty_at = max(self._seconds(), self._empty_at) + size * character_s
 
     def purged(self) -> None:
         """Nothing is on its way."""
@@ -38,7 +38,7 @@ class Transmitter:
         try:
             if self._uart.queued():
                 return False
-            if not self._guessing:
+            if not self.guessing:
                 return self._uart.transmitter_empty() is not False
         except OSError:
             return True

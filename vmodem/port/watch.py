@@ -58,6 +58,8 @@ class Watch:
         changed: Callable[[Signals], None],
         noted: Callable[[Noted], None],
         gone: Callable[[OSError], None],
+        look_at_lines: bool = True,
+        look_at_counts: bool = True,
     ) -> None:
         self._reactor = reactor
         self._uart = uart
@@ -65,9 +67,9 @@ class Watch:
         self._changed = changed
         self._noted = noted
         self._gone = gone
-        lines = uart.lines()
-        self._counts = uart.counts()
-        #: Whether the port has circuits, and whether it counts, at all.
+        lines = uart.lines() if look_at_lines else None
+        self._counts = uart.counts() if look_at_counts else None
+        #: Whether the port has circuits, and whether it counts, and both are looked at.
         self.has_lines, self.has_counts = lines is not None, self._counts is not None
         self.signals = inputs(lines or 0)
         self.placed: frozenset[Noted] = frozenset()

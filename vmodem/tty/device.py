@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import termios
 from typing import Final
 
@@ -73,6 +74,13 @@ class Port(serial.Serial):
             except (OSError, ValueError, termios.error):
                 pass
             return str(exc) if isinstance(exc, ValueError) or _number(exc) == errno.EINVAL else None
+
+
+def hung_up(fd: int) -> bool:
+    """Whether a port that is not read at present is gone."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def explain(device: str, exc: BaseException) -> tuple[str, bool]:

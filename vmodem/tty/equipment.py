@@ -68,7 +68,9 @@ class Equipment(Port):
     def change(self, wanted: Character) -> None:
         """Set the open port so, all at once.  Raises :class:`OSError`, :class:`ValueError` or
         ``termios.error``; then everything is tried to be as it was."""
-        before = self._character
+        before = Character(
+            self._baudrate, self._bytesize, self._parity, self._stopbits, self._rtscts, self._xonxoff
+        )
         self._take(wanted)
         try:
             self._reconfigure_port()
@@ -84,9 +86,9 @@ class Equipment(Port):
         """What the device is set to; raises :class:`OSError` or ``termios.error`` when it is gone."""
         fd = self.fileno()
         iflag, _, cflag = termios.tcgetattr(fd)[:3]
-        asked, rate, bits = self._character, rate_of(fd), _SIZES[cflag & termios.CSIZE]
-        if abs(rate - asked.rate) <= TOLERANCE * asked.rate:
-            rate = asked.rate
+        asked, rate, bits = self._baudrate, rate_of(fd), _SIZES[cflag & termios.CSIZE]
+        if abs(rate - asked) <= TOLERANCE * asked:
+            rate = asked
         parity = "N"
         if cflag & termios.PARENB:
             odd = bool(cflag & termios.PARODD)
@@ -103,7 +105,6 @@ class Equipment(Port):
         return os.major(os.fstat(self.fileno()).st_rdev) in _PTY_MAJORS
 
     def _take(self, wanted: Character) -> None:
-        self._character = wanted
         self._baudrate, self._bytesize, self._parity = wanted.rate, wanted.bits, wanted.parity
         self._stopbits, self._rtscts, self._xonxoff = wanted.stop, wanted.rtscts, wanted.xonxoff
 

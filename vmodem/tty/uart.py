@@ -13,7 +13,7 @@ import termios
 from dataclasses import dataclass
 from typing import Final
 
-from vmodem.tty.circuits import DTR, RTS, ModemLines
+from vmodem.tty.circuits import DTR, RTS
 
 _NOT_THERE: Final = frozenset((errno.ENOTTY, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 _WORD: Final = struct.Struct("i")
@@ -54,7 +54,8 @@ class Uart:
 
     def lines(self) -> int | None:
         """All circuits as a sum of the constants in :mod:`vmodem.tty.circuits`; None where there are none."""
-        return ModemLines(self._fd).read()
+        word = self._ask(termios.TIOCMGET, _ZERO)
+        return None if word is None else int(_WORD.unpack(word)[0])
 
     def drive(self, on: int, off: int) -> None:
         """Turn DTR and RTS on or off, both at the same moment."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.pins import Pins
 from tests.helpers.reactors import Reactor
-from vmodem.line import serialport
 from vmodem.line.base import Circuit, Flow, FlowControl
 from vmodem.line.serialport import SerialLine
-from vmodem.tty import breaks
-from vmodem.tty.circuits import CD, CTS, DSR, RTS, ModemLines
+from vmodem.tty.circuits import CD, CTS, DSR, RTS
+from vmodem.tty.uart import Uart
 
 from .conftest import User
 
@@ -27,27 +27,24 @@ PINS = FlowControl(Flow.CIRCUITS, Flow.CIRCUITS)
 NONE = FlowControl(Flow.NONE, Flow.NONE)
 
 
-class Cable:
+class Cable(Pins):
     """The other end of a port, with its pins."""
 
     def __init__(self) -> None:
+        super().__init__(DSR | CD)
+        self.breaks = 0
         self.fd, port = os.openpty()
         tty.setraw(port)
         os.set_blocking(self.fd, False)
         self.path = os.ttyname(port)
         self._port = port
-        self.inputs = DSR | CD
-        self.outputs: dict[int, bool] = {}
-        self.breaks: int | None = 0
+        #: What leaves the port: bytes, and the beginnings and ends of breaks.
+        self.journal: list[Any] = []
 
-    def __call__(self, fd: int) -> ModemLines:
-        return self  # type: ignore[return-value]
-
-    def read(self) -> int:
-        return self.inputs
-
-    def drive(self, line: int, on: bool) -> None:
-        self.outputs[line] = on
+    def set_break(self, on: bool) -> None:
+        if data := self.take():
+            self.journal.append(data)
+        self.journal.append(on)
 
     def take(self) -> bytes:
         try:
@@ -75,7 +72,7 @@ class Cable:
         )
 
     def line(self, reactor: Reactor, **options: Any) -> SerialLine:
-        return SerialLine(reactor, self.path, modem_lines=self, breaks=lambda _: self.breaks, **options)
+        return SerialLine(reactor, self.path, uart=self, **options)
 
 
 @pytest.fixture
@@ -136,14 +133,12 @@ def test_a_device_that_returns_is_set_as_before(reactor: Reactor, begin: Begin, 
     path = tmp_path / "ttyUSB0"
     first, second = Cable(), Cable()
     path.symlink_to(first.path)
-    line = SerialLine(reactor, str(path), modem_lines=first, breaks=lambda _: 0)
+    line = SerialLine(reactor, str(path), uart=first)
     user = begin(line)
     line.set_flow(SOFT)
     path.unlink()
     first.close()
     reactor.until(lambda: not user.dtr)
-    second.inputs = first.inputs
-    line._make_lines = second
     path.symlink_to(second.path)
     reactor.until(lambda: ("found",) in user.events, 3)
     assert second.by_characters == (True, True, XON, XOFF)
@@ -258,20 +253,18 @@ def test_rts_is_told_once_it_was_seen_on(reactor: Reactor, begin: Begin, cable: 
 
 
 def framing(line: SerialLine) -> tuple[int, str, float]:
-    return line._port.bytesize, line._port.parity, line._port.stopbits
+    now = line._port.settings
+    return now.data_bits, now.parity, now.stop_bits
 
 
-def test_framing_changes_once_everything_has_left(
-    reactor: Reactor, begin: Begin, cable: Cable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    empty = False
-    monkeypatch.setattr(serialport, "all_sent", lambda fd: empty)
+def test_framing_changes_once_everything_has_left(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    cable.transmitter_empty = False
     line = cable.line(reactor)
     begin(line)
     line.set_framing(8, "N", 2)
     reactor.run_for(0.03)
     assert framing(line) == (8, "N", 1)
-    empty = True
+    cable.transmitter_empty = True
     reactor.until(lambda: framing(line) == (8, "N", 2))
     assert termios.tcgetattr(cable._port)[2] & termios.CSTOPB
     line.set_framing(0, "N", 1)
@@ -301,20 +294,8 @@ def test_framing_that_the_port_refuses(reactor: Reactor, begin: Begin, cable: Ca
 
 
 @pytest.fixture
-def sent(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What leaves the port: bytes, and the beginnings and ends of breaks."""
-    journal: list[Any] = []
-
-    def look() -> None:
-        if data := cable.take():
-            journal.append(data)
-
-    def set_break(fd: int, on: bool) -> None:
-        look()
-        journal.append(on)
-
-    monkeypatch.setattr(breaks, "set_break", set_break)
-    return journal
+def sent(cable: Cable) -> list[Any]:
+    return cable.journal
 
 
 def test_break_behind_what_was_written(reactor: Reactor, begin: Begin, cable: Cable, sent: list[Any]) -> None:
@@ -341,16 +322,15 @@ def test_break_behind_what_was_written(reactor: Reactor, begin: Begin, cable: Ca
 
 
 def test_break_waits_for_a_transmitter_that_is_not_empty(
-    reactor: Reactor, begin: Begin, cable: Cable, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    reactor: Reactor, begin: Begin, cable: Cable, sent: list[Any]
 ) -> None:
-    empty = False
-    monkeypatch.setattr(serialport, "all_sent", lambda fd: empty)
+    cable.transmitter_empty = False
     line = cable.line(reactor)
     begin(line)
     line.send_break(5.0)
     reactor.run_for(0.05)
     assert sent == []
-    empty = True
+    cable.transmitter_empty = True
     reactor.until(lambda: sent == [True])
     reactor.run_for(0.8)
     assert sent == [True]
@@ -369,16 +349,12 @@ def test_stopping_ends_a_break(reactor: Reactor, begin: Begin, cable: Cable, sen
 
 
 def test_break_on_a_real_descriptor_does_no_harm(reactor: Reactor, begin: Begin, cable: Cable) -> None:
-    line = cable.line(reactor)
+    line = SerialLine(reactor, cable.path)
     begin(line)
     line.send_break(0.02)
     line.write(b"x")
     reactor.until(lambda: cable.take() == b"x")
-    gone = 1 << 20
-    breaks.set_break(gone, True)
-    assert breaks.count_breaks(gone) is None
-    assert breaks.all_sent(gone)
-    assert breaks.all_sent(-1)
+    Uart(1 << 20).set_break(True)
 
 
 def test_breaks_that_come_are_counted(reactor: Reactor, begin: Begin, cable: Cable) -> None:

@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.pins import Pins
 from tests.helpers.reactors import Reactor
 from vmodem.line.base import Circuit, LineError
 from vmodem.line.serialport import SerialLine
-from vmodem.tty import circuits
-from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS, ModemLines
+from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS
 from vmodem.tty.device import explain
+from vmodem.tty.uart import Uart
 
 from .conftest import User
 
@@ -64,31 +65,9 @@ def adapter(tmp_path: Path) -> Iterator[Adapter]:
     made.unplug()
 
 
-class Wires:
-    """Simulated modem lines of a port."""
-
-    def __init__(self) -> None:
-        self.inputs = 0
-        self.outputs: dict[int, bool] = {}
-        self.failure: OSError | None = None
-        self.reads = 0
-
-    def __call__(self, fd: int) -> ModemLines:
-        return self  # type: ignore[return-value]
-
-    def read(self) -> int | None:
-        self.reads += 1
-        if self.failure is not None:
-            raise self.failure
-        return self.inputs
-
-    def drive(self, line: int, on: bool) -> None:
-        self.outputs[line] = on
-
-
 @pytest.fixture
-def wires() -> Wires:
-    return Wires()
+def wires() -> Pins:
+    return Pins()
 
 
 # -- data ----------------------------------------------------------------------------------------------------
@@ -332,9 +311,9 @@ def test_permission_denied_is_final_only_at_the_start(
 # -- circuits ------------------------------------------------------------------------------------------------
 
 
-def test_null_modem_wiring(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires) -> None:
+def test_null_modem_wiring(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
     wires.inputs = DSR
-    line = SerialLine(reactor, adapter.path, modem_lines=wires)
+    line = SerialLine(reactor, adapter.path, uart=wires)
     user = begin(line)
     assert user.events == [("dtr", True)]
     assert wires.outputs == {DTR: False, RTS: True}  # no carrier, clear to send
@@ -354,9 +333,9 @@ def test_null_modem_wiring(reactor: Reactor, begin: Begin, adapter: Adapter, wir
     reactor.until(lambda: user.dtr)
 
 
-def test_a_short_drop_is_seen(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires) -> None:
+def test_a_short_drop_is_seen(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
     wires.inputs = DSR
-    user = begin(SerialLine(reactor, adapter.path, modem_lines=wires))
+    user = begin(SerialLine(reactor, adapter.path, uart=wires))
     times: list[float] = []
     user.on_dtr = lambda on: times.append(time.monotonic())
     wires.inputs = 0
@@ -366,8 +345,8 @@ def test_a_short_drop_is_seen(reactor: Reactor, begin: Begin, adapter: Adapter, 
     assert 0.02 < times[1] - times[0] < 0.08
 
 
-def test_modem_wiring(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires) -> None:
-    line = SerialLine(reactor, adapter.path, wiring="modem", modem_lines=wires)
+def test_modem_wiring(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
+    line = SerialLine(reactor, adapter.path, wiring="modem", uart=wires)
     begin(line)
     assert wires.outputs == {DTR: True, RTS: False}
     line.set_circuit(Circuit.DCD, True)
@@ -376,7 +355,7 @@ def test_modem_wiring(reactor: Reactor, begin: Begin, adapter: Adapter, wires: W
     assert wires.outputs == {DTR: False, RTS: True}
 
 
-def test_single_places_changed(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires) -> None:
+def test_single_places_changed(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
     wires.inputs = CD
     line = SerialLine(
         reactor,
@@ -385,7 +364,7 @@ def test_single_places_changed(reactor: Reactor, begin: Begin, adapter: Adapter,
         rts_carries="ri",
         dtr_in="cd",
         invert={"rts"},
-        modem_lines=wires,
+        uart=wires,
     )
     user = begin(line)
     assert wires.outputs == {DTR: True, RTS: True}
@@ -395,15 +374,15 @@ def test_single_places_changed(reactor: Reactor, begin: Begin, adapter: Adapter,
     reactor.until(lambda: not user.dtr)
 
 
-def test_inverted_input(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires) -> None:
-    user = begin(SerialLine(reactor, adapter.path, invert={"dsr"}, modem_lines=wires))
+def test_inverted_input(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
+    user = begin(SerialLine(reactor, adapter.path, invert={"dsr"}, uart=wires))
     assert user.dtr
     wires.inputs = DSR
     reactor.until(lambda: not user.dtr)
 
 
-def test_a_cable_of_three_wires(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires) -> None:
-    user = begin(SerialLine(reactor, adapter.path, modem_lines=wires))
+def test_a_cable_of_three_wires(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
+    user = begin(SerialLine(reactor, adapter.path, uart=wires))
     reactor.run_for(0.1)
     assert user.events == [("dtr", True)]  # never seen on: it counts as on
     wires.inputs = DSR
@@ -413,17 +392,17 @@ def test_a_cable_of_three_wires(reactor: Reactor, begin: Begin, adapter: Adapter
 
 
 def test_dtr_always_on_is_not_polled_for(
-    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires
+    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins
 ) -> None:
-    begin(SerialLine(reactor, adapter.path, dtr_in="on", modem_lines=wires))
+    begin(SerialLine(reactor, adapter.path, dtr_in="on", uart=wires))
     assert reactor.run_for(0.2) <= 1
     assert wires.reads == 0
 
 
 def test_a_port_that_dies_between_polls(
-    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires
+    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins
 ) -> None:
-    user = begin(SerialLine(reactor, adapter.path, modem_lines=wires))
+    user = begin(SerialLine(reactor, adapter.path, uart=wires))
     wires.failure = OSError(errno.EIO, "Input/output error")
     reactor.until(lambda: ("dtr", False) in user.events)
     assert user.events[-1] == ("lost", f"{adapter.path}: Input/output error")
@@ -434,18 +413,18 @@ def test_a_port_that_dies_between_polls(
 
 
 def test_rtscts_leaves_rts_to_the_kernel(
-    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires
+    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins
 ) -> None:
-    line = SerialLine(reactor, adapter.path, flow="rtscts", modem_lines=wires)
+    line = SerialLine(reactor, adapter.path, flow="rtscts", uart=wires)
     begin(line)
     line.set_circuit(Circuit.CTS, False)
     assert RTS not in wires.outputs
     assert termios.tcgetattr(adapter.cable)[2] & termios.CRTSCTS
 
 
-def test_dsrdtr_flow_control(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires) -> None:
+def test_dsrdtr_flow_control(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
     wires.inputs = DSR
-    line = SerialLine(reactor, adapter.path, flow="dsrdtr", modem_lines=wires)
+    line = SerialLine(reactor, adapter.path, flow="dsrdtr", uart=wires)
     user = begin(line)
     assert user.dtr
     assert wires.outputs[DTR] is True
@@ -474,13 +453,13 @@ def test_dsrdtr_flow_control(reactor: Reactor, begin: Begin, adapter: Adapter, w
 
 
 def test_devices_without_lines(adapter: Adapter) -> None:
-    lines = ModemLines(adapter.cable)
-    assert lines.read() is None
-    lines.drive(circuits.DTR, True)
+    uart = Uart(adapter.cable)
+    assert uart.lines() is None
+    uart.drive(DTR, 0)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        ModemLines(-1 & 0xFFFF).read()
+        Uart(-1 & 0xFFFF).lines()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        ModemLines(-1 & 0xFFFF).drive(circuits.RTS, False)
+        Uart(-1 & 0xFFFF).drive(0, RTS)
 
 
 # -- stopping ------------------------------------------------------------------------------------------------
@@ -488,10 +467,10 @@ def test_devices_without_lines(adapter: Adapter) -> None:
 
 @pytest.mark.parametrize("state", ["idle", "blocked", "held", "paused", "missing"])
 def test_stop_in_every_state(
-    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Wires, state: str
+    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins, state: str
 ) -> None:
     wires.inputs = DSR
-    line = SerialLine(reactor, adapter.path, flow="dsrdtr" if state == "held" else "none", modem_lines=wires)
+    line = SerialLine(reactor, adapter.path, flow="dsrdtr" if state == "held" else "none", uart=wires)
     user = begin(line)
     if state == "blocked":
         while not user.blocked:

@@ -14,12 +14,13 @@ import pytest
 from twisted.internet.task import Clock
 
 from atparser import Modem, Options, State, Store
+from tests.helpers.pins import Pins
 from tests.helpers.reactors import Reactor
 from vmodem.line.base import Circuit, Flow, FlowControl
 from vmodem.line.memory import MemoryLine
 from vmodem.line.serialport import SerialLine
 from vmodem.modem.driver import Driver
-from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS, ModemLines
+from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS
 
 from .test_driver import Bench, FakeStream
 
@@ -267,26 +268,19 @@ def test_what_is_looped_back_is_not_lost_on_a_dte_that_reads_slowly(bench: Bench
 # -- a serial port -----------------------------------------------------------------------------------------
 
 
-class Wires:
+class Wires(Pins):
     """The pins of a simulated port.  What it drives is noted, with what had left by then."""
 
     def __init__(self, cable: int) -> None:
+        super().__init__(DSR | CD | CTS)
         self.cable = cable
-        self.inputs = DSR | CD | CTS
         self.journal: list[Any] = []
-        self.levels: dict[int, bool] = {}
 
-    def __call__(self, fd: int) -> ModemLines:
-        return self  # type: ignore[return-value]
-
-    def read(self) -> int:
-        return self.inputs
-
-    def drive(self, line: int, on: bool) -> None:
-        if self.levels.get(line) is not on:
+    def drive(self, output: int, on: bool) -> None:
+        if self.outputs.get(output) is not on:
             self.look()
-            self.levels[line] = on
-            self.journal.append(({DTR: "DCD", RTS: "CTS"}[line], on))
+            super().drive(output, on)
+            self.journal.append(({DTR: "DCD", RTS: "CTS"}[output], on))
 
     def look(self) -> None:
         try:
@@ -329,7 +323,7 @@ class Exchange:
 def test_order_on_a_serial_port(reactor: Reactor, wires: Wires) -> None:
     """DCD, CONNECT, data; and the last byte, DCD, NO CARRIER: seen from the cable's other end."""
     exchange = Exchange()
-    line = SerialLine(reactor, wires.path, modem_lines=wires)  # type: ignore[attr-defined]
+    line = SerialLine(reactor, wires.path, uart=wires)  # type: ignore[attr-defined]
     driver = Driver(reactor, "test", line, Modem(), exchange, lambda _: True, lambda _: None)
     driver.start("E0")
     try:
@@ -357,7 +351,7 @@ def test_order_on_a_serial_port(reactor: Reactor, wires: Wires) -> None:
 
 def test_dcd_never_glitches_on_a_serial_port(reactor: Reactor, wires: Wires) -> None:
     exchange = Exchange()
-    line = SerialLine(reactor, wires.path, modem_lines=wires)  # type: ignore[attr-defined]
+    line = SerialLine(reactor, wires.path, uart=wires)  # type: ignore[attr-defined]
     driver = Driver(reactor, "test", line, Modem(), exchange, lambda _: True, lambda _: None)
     driver.start("E0S12=0")
     try:
