@@ -21,6 +21,7 @@ class Pins:
         self.breaks: int | None = None
         #: None where the port cannot tell.
         self.transmitter_empty: bool | None = None
+        self.low_latency = False
 
     def __call__(self, fd: int) -> Uart:
         return _Simulated(fd, self)
@@ -57,3 +58,7 @@ class _Simulated(Uart):
 
     def transmitter_empty(self) -> bool | None:
         return self._pins.transmitter_empty
+
+    def low_latency(self) -> bool:
+        self._pins.low_latency = True
+        return True

@@ -136,6 +136,7 @@ class PortLine(StreamedLine):
         """It is there."""
         self._stream = self._equipment
         self._begin(self._equipment)
+        self._user.dte_drained()  # a call may have waited for it
 
     def signals_changed(self, signals: Signals) -> None:
         """The port's inputs are now these."""

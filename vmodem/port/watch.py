@@ -67,7 +67,7 @@ class Watch:
         self._changed = changed
         self._noted = noted
         self._gone = gone
-        lines = uart.lines() if look_at_lines else None
+        self._lines = lines = uart.lines() if look_at_lines else None
         self._counts = uart.counts() if look_at_counts else None
         #: Whether the port has circuits, and whether it counts, and both are looked at.
         self.has_lines, self.has_counts = lines is not None, self._counts is not None
@@ -95,6 +95,9 @@ class Watch:
             self._gone(exc)
             return
         before, now = self._counts, counts
+        if lines == self._lines and (now is before or now == before):
+            return
+        self._lines = lines
         if now is not None:
             self._counts = now
         if lines is not None:

@@ -29,6 +29,7 @@ _TIOCSER_TEMT: Final = 1
 _LOW_LATENCY: Final = 1 << 13
 #: struct serial_icounter_struct and struct serial_struct of the kernel; the latter's fifth word is its flags.
 _COUNTERS: Final = struct.Struct("20i")
+_NO_COUNTS: Final = bytes(_COUNTERS.size)
 _SERIAL_SIZE: Final = 128
 
 
@@ -51,6 +52,8 @@ class Uart:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._counted: bytes | None = None  # as the kernel tells it
+        self._counts: Counts | None = None
 
     def lines(self) -> int | None:
         """All circuits as a sum of the constants in :mod:`vmodem.tty.circuits`; None where there are none."""
@@ -69,12 +72,13 @@ class Uart:
             self._ask(termios.TIOCMBIC, _WORD.pack(off & (DTR | RTS)))
 
     def counts(self) -> Counts | None:
-        """None where the port does not count."""
-        counted = self._ask(_TIOCGICOUNT, bytes(_COUNTERS.size))
-        if counted is None:
-            return None
-        cts, dsr, ri, cd, _, _, framing, overrun, parity, breaks, lost = _COUNTERS.unpack(counted)[:11]
-        return Counts(cts, dsr, ri, cd, framing, overrun + lost, parity, breaks)
+        """None where the port does not count; the same object as long as nothing happens."""
+        counted = self._ask(_TIOCGICOUNT, _NO_COUNTS)
+        if counted is not None and counted != self._counted:
+            cts, dsr, ri, cd, _, _, framing, overrun, parity, breaks, lost = _COUNTERS.unpack(counted)[:11]
+            self._counted = counted
+            self._counts = Counts(cts, dsr, ri, cd, framing, overrun + lost, parity, breaks)
+        return self._counts
 
     def set_break(self, on: bool) -> None:
         """Begin or end a break.  Never raises: failing to end one must not end anything else."""

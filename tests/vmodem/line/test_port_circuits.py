@@ -173,6 +173,39 @@ def test_characters_that_pass_through(reactor: Reactor, begin: Begin, cable: Cab
     reactor.until(lambda: cable.take() == b"free")
 
 
+def test_an_xon_that_passes_is_obeyed_while_the_line_is_paused(
+    reactor: Reactor, begin: Begin, cable: Cable
+) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    line.set_flow(FlowControl(Flow.XON_XOFF, Flow.NONE, through=True))
+    os.write(cable.fd, XOFF)
+    reactor.until(lambda: user.blocked)
+    line.write(b"waits")
+    line.pause()
+    os.write(cable.fd, XON + b"A")
+    reactor.until(lambda: cable.take() == b"waits")
+    assert user.data == XOFF
+    assert not user.blocked
+    line.resume()
+    assert user.data == XOFF + XON + b"A"
+
+
+def test_a_dte_that_leaves_stopped_by_what_passes_does_not_stop_the_next(
+    reactor: Reactor, begin: Begin, cable: Cable
+) -> None:
+    line = cable.line(reactor)
+    user = begin(line)
+    line.set_flow(FlowControl(Flow.XON_XOFF, Flow.NONE, through=True))
+    os.write(cable.fd, XOFF)
+    reactor.until(lambda: user.blocked)
+    cable.inputs = 0
+    reactor.until(lambda: not user.dtr)
+    assert not user.blocked
+    line.write(b"for the next")
+    reactor.until(lambda: cable.take() == b"for the next")
+
+
 def test_circuits_are_obeyed_once_the_dte_has_shown_that_it_has_them(
     reactor: Reactor, begin: Begin, cable: Cable
 ) -> None:
@@ -269,6 +302,27 @@ def test_framing_changes_once_everything_has_left(reactor: Reactor, begin: Begin
     assert termios.tcgetattr(cable._port)[2] & termios.CSTOPB
     line.set_framing(0, "N", 1)
     assert framing(line) == (8, "N", 1)
+
+
+def test_framing_leaves_flow_control_alone(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    line = cable.line(reactor)
+    begin(line)
+    cable.inputs |= CTS
+    both = Flow.CIRCUITS | Flow.XON_XOFF
+    cable.transmitter_empty = False
+    line.set_framing(8, "N", 2)  # which was asked for before, and comes after
+    line.set_flow(FlowControl(both, Flow.CIRCUITS, 1, 2))
+    reactor.until(lambda: cable.by_circuits)
+    cable.transmitter_empty = True
+    reactor.until(lambda: framing(line) == (8, "N", 2))
+    assert cable.by_circuits
+    assert cable.by_characters == (True, False, b"\1", b"\2")
+    line.set_framing(7, "X", 2)  # refused
+    line.set_flow(NONE)
+    line.set_framing(0, "N", 1)
+    assert framing(line) == (8, "N", 1)
+    assert not cable.by_circuits
+    assert not cable.by_characters[0]
 
 
 def test_framing_stays_while_the_speed_is_followed(reactor: Reactor, begin: Begin, cable: Cable) -> None:

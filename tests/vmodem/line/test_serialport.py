@@ -21,6 +21,7 @@ from tests.helpers.pins import Pins
 from tests.helpers.reactors import Reactor
 from vmodem.line.base import Circuit, LineError
 from vmodem.line.serialport import SerialLine
+from vmodem.port.serial import SerialPort
 from vmodem.tty.circuits import CD, CTS, DSR, DTR, RTS
 from vmodem.tty.device import explain
 from vmodem.tty.uart import Uart
@@ -308,6 +309,60 @@ def test_permission_denied_is_final_only_at_the_start(
     reactor.until(lambda: user.dtr)
 
 
+def test_a_call_waits_for_a_device_that_is_not_there(
+    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins
+) -> None:
+    """Also where the DTE's DTR says nothing new when it is back."""
+    wires.inputs = DSR
+    line = SerialLine(reactor, adapter.path, uart=wires)
+    user = begin(line)
+    assert line.attached
+    wires.inputs = 0
+    reactor.until(lambda: not user.dtr)
+    adapter.unplug()
+    reactor.until(lambda: not line.attached)
+    user.blocked = True
+    adapter.plug()
+    reactor.until(lambda: line.attached, 2)
+    assert not user.blocked  # write on
+
+
+# -- options of the port -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hang_up", [True, False, None])
+def test_hupcl(reactor: Reactor, begin: Begin, adapter: Adapter, hang_up: bool | None) -> None:
+    before = bool(termios.tcgetattr(adapter.cable)[2] & termios.HUPCL)
+    begin(SerialLine(reactor, adapter.path, hupcl=hang_up))
+    now = bool(termios.tcgetattr(adapter.cable)[2] & termios.HUPCL)
+    assert now is (before if hang_up is None else hang_up)
+
+
+def test_low_latency(reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins) -> None:
+    begin(SerialLine(reactor, adapter.path, uart=wires))
+    assert not wires.low_latency
+    begin(SerialLine(reactor, adapter.path, exclusive=False, latency="low", uart=wires))
+    assert wires.low_latency
+
+
+def test_a_lock_file_of_another_program(
+    reactor: Reactor, begin: Begin, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = tmp_path / "lock"
+    locks.mkdir()
+    monkeypatch.setitem(SerialPort.__init__.__kwdefaults__, "lock_directory", str(locks))
+    other = locks / "LCK..ttyUSB0"
+    other.write_text(f"{os.getppid():10d}\n")
+    line = SerialLine(reactor, adapter.path, lock="uucp")
+    user = begin(line)
+    assert f"in use by process {os.getppid()}" in user.events[0][1]
+    other.unlink()
+    reactor.until(lambda: user.dtr, 2)
+    assert other.read_text() == f"{os.getpid():10d}\n"
+    reactor.wait_for(line.stop(), 1)
+    assert list(locks.iterdir()) == []
+
+
 # -- circuits ------------------------------------------------------------------------------------------------
 
 
@@ -389,6 +444,21 @@ def test_a_cable_of_three_wires(reactor: Reactor, begin: Begin, adapter: Adapter
     reactor.run_for(0.05)
     wires.inputs = 0  # seen on: its fall counts
     reactor.until(lambda: not user.dtr)
+
+
+def test_circuits_of_a_device_that_returns(
+    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins
+) -> None:
+    wires.inputs = DSR
+    line = SerialLine(reactor, adapter.path, uart=wires)
+    user = begin(line)
+    adapter.unplug()
+    reactor.until(lambda: not user.dtr)
+    line.set_circuit(Circuit.DCD, True)
+    wires.outputs.clear()
+    adapter.plug()
+    reactor.until(lambda: user.dtr, 2)
+    assert wires.outputs == {DTR: True, RTS: True}
 
 
 def test_dtr_always_on_is_not_polled_for(

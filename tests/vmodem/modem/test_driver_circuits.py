@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import tty
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 
 from atparser import Modem, Options, State, Store
 from tests.helpers.pins import Pins
@@ -379,3 +381,31 @@ def test_dcd_never_glitches_on_a_serial_port(reactor: Reactor, wires: Wires) -> 
     finally:
         driver.shut_down()
         reactor.wait_for(line.stop(), 1)
+
+
+def test_a_loss_is_logged_once(reactor: Reactor, wires: Wires, tmp_path: Path) -> None:
+    warned: list[str] = []
+    told: list[str] = []
+
+    def observe(event: Any) -> None:
+        (warned if event["log_level"].name == "warn" else told).append(formatEvent(event))
+
+    path = tmp_path / "ttyUSB0"
+    path.symlink_to(wires.path)  # type: ignore[attr-defined]
+    line = SerialLine(reactor, str(path), uart=wires)
+    driver = Driver(reactor, "test", line, Modem(), Exchange(), lambda _: True, lambda _: None)
+    globalLogPublisher.addObserver(observe)
+    try:
+        driver.start("")
+        path.unlink()
+        wires.failure = OSError(errno.EIO, "Input/output error")
+        reactor.until(lambda: len(warned) == 2)
+        wires.failure = None
+        path.symlink_to(wires.path)  # type: ignore[attr-defined]
+        reactor.until(lambda: line.attached, 2)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+        driver.shut_down()
+        reactor.wait_for(line.stop(), 1)
+    assert warned == [f"serial:{path}: Input/output error", f"serial:{path}: {path} is not there"]
+    assert [each for each in told if str(path) in each] == [f"serial:{path}: back in service"]

@@ -330,7 +330,109 @@ def test_dsr_stops_what_goes_out_and_dtr_what_comes_in(reactor: Reactor, begin: 
     reactor.until(lambda: cable.take() == b"free")
 
 
+# -- what does not wait for bytes ----------------------------------------------------------------------------
+
+
+def test_circuits_at_once(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    port = port_of(reactor, cable)
+    port.drive_now(NONE, DTR_S)
+    before = cable.termios[2] & termios.HUPCL
+    begin(port)
+    assert cable.history == [("pins", RTS, DTR, b"")]
+    assert cable.termios[2] & termios.HUPCL == before
+    cable.queue = 1
+    port.when_sent(lambda: None)
+    port.drive_now(DTR_S, NONE)
+    assert port.signals & DTR_S
+    assert cable.pins is not None
+    assert cable.pins & DTR
+    cable.queue = None
+
+
+def test_output_is_stopped_and_kept(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    port = port_of(reactor, cable)
+    user = begin(port)
+    port.stop_output(True)
+    assert user.blocked
+    port.write(b"kept")
+    port.when_sent(lambda: user.done.append("sent"))
+    reactor.run_for(0.03)
+    assert (cable.take(), port.backlog, port.all_sent) == (b"", 4, False)
+    port.stop_output(False)
+    reactor.until(lambda: cable.take() == b"kept")
+    reactor.until(lambda: user.done == ["sent"])
+    assert not user.blocked
+    assert port.all_sent
+
+
+def test_flow_control_by_the_kernel_is_no_part_of_settings(
+    reactor: Reactor, begin: Begin, cable: Cable
+) -> None:
+    port = port_of(reactor, cable)
+    user = begin(port)
+    port.set_kernel_flow(True, False, True, 1, 2)
+    assert port.settings == Settings(flow=PortFlow.RTS_CTS)
+    cable.history.clear()
+    port.drive_now(NONE, RTS_S)
+    assert cable.history[-1][2] == 0  # RTS is the kernel's
+    port.set(Settings(300), user.done.append)
+    reactor.until(lambda: user.done == [Settings(300, flow=PortFlow.RTS_CTS)])
+    iflag, _, cflag, *_ = cable.termios
+    assert cflag & termios.CRTSCTS
+    assert iflag & (termios.IXON | termios.IXOFF) == termios.IXOFF
+    port.set_kernel_flow(False, False, False, 17, 19)
+    assert port.settings == Settings(300)
+    assert cable.history[-1] == ("pins", DTR, RTS, b"")
+
+
+def test_the_rate_alone(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    port = port_of(reactor, cable, errors="bytes")
+    user = begin(port)
+    assert port.change_rate(300) is None
+    assert port.baudrate == port.settings.rate == 300
+    assert cable.termios[5] == termios.B300
+    cable.counted = Counts(breaks=1)
+    cable.unplug()
+    reactor.until(lambda: not user.present, 1)
+    assert Noted.BREAK not in user.events
+    assert port.change_rate(1200) is None
+    cable.plug()
+    reactor.until(lambda: user.present, 2)
+    assert cable.termios[5] == termios.B1200
+
+
 # -- errors and breaks ---------------------------------------------------------------------------------------
+
+
+def test_a_break_for_so_long(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    port = port_of(reactor, cable)
+    begin(port)
+    cable.history.clear()
+    port.write(b"before")
+    port.send_break(0.05)
+    port.write(b"after")
+    assert cable.history == [("break", True, b"before")]
+    assert port.backlog == 5
+    reactor.until(lambda: len(cable.history) == 2)
+    assert cable.history[1] == ("break", False, b"")
+    reactor.until(lambda: cable.take() == b"after")
+
+
+def test_a_break_that_nobody_ends(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    """The device goes while one is sent and another waits; it is not broken when it is back."""
+    port = port_of(reactor, cable)
+    user = begin(port)
+    cable.history.clear()
+    port.send_break(1.0)
+    port.write(b"lost")
+    cable.unplug()
+    reactor.until(lambda: not user.present, 1)
+    port.send_break(1.0)
+    cable.plug()
+    reactor.until(lambda: user.present, 2)
+    port.write(b"here")
+    reactor.until(lambda: cable.take() == b"here", 0.5)
+    assert [event[:2] for event in cable.history if event[0] == "break"] == [("break", True)]
 
 
 def test_errors_are_counted_by_kind(reactor: Reactor, begin: Begin, cable: Cable) -> None:
