@@ -69,13 +69,13 @@ class Pins:
     def follow(self, dsr: bool) -> None:
         """The equipment's DSR is so."""
         stop = self._flow is PortFlow.DTR_DSR and not dsr
-        if stop is not self._stopped:
+        if self._uart is not None and stop is not self._stopped:
+            self._stopped = stop
             self.stop_output(stop)
 
     def stop_output(self, stop: bool) -> None:
         """Stop the transmitter, or let it go on, whatever had stopped it."""
         if self._uart is not None:
-            self._stopped = stop
             try:
                 self._uart.stop_output(stop)
             except OSError as exc:

@@ -522,6 +522,18 @@ def test_dsrdtr_flow_control(reactor: Reactor, begin: Begin, adapter: Adapter, w
     reactor.until(lambda: adapter.take() == b"!")
 
 
+def test_dsrdtr_stops_what_the_kernel_has(
+    reactor: Reactor, begin: Begin, adapter: Adapter, wires: Pins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[bool] = []
+    monkeypatch.setattr(Uart, "stop_output", lambda self, stop: stopped.append(stop))
+    wires.inputs = DSR  # which is turned round, so the DTE is not ready
+    begin(SerialLine(reactor, adapter.path, flow="dsrdtr", invert={"dsr"}, uart=wires))
+    assert stopped == [True]
+    wires.inputs = 0
+    reactor.until(lambda: stopped == [True, False])
+
+
 def test_devices_without_lines(adapter: Adapter) -> None:
     uart = Uart(adapter.cable)
     assert uart.lines() is None

@@ -567,6 +567,14 @@ def test_a_device_that_takes_harm_is_opened_rarely(reactor: Reactor, begin: Begi
     assert 1.55 < opened[2] - opened[1] < 2.4
 
 
+def test_a_missing_device_takes_no_harm(reactor: Reactor, begin: Begin, cable: Cable) -> None:
+    cable.unplug()
+    user = begin(port_of(reactor, cable, retry=(60.0,)))
+    assert user.events == [("lost", f"{cable.path} is not there")]
+    cable.plug()
+    reactor.until(lambda: user.present, 2)
+
+
 def test_what_no_waiting_can_mend(reactor: Reactor, begin: Begin, tmp_path: Path) -> None:
     plain = tmp_path / "file"
     plain.write_text("")
