@@ -45,7 +45,6 @@ HEAVY: dict[str, set[str]] = {
         "vmodem.port.devicesettings",
         "vmodem.port.opening",
         "vmodem.port.serial",
-        "vmodem.tty.device",
         "vmodem.tty.equipment",
     },
     "ssl": {

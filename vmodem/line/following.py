@@ -19,7 +19,7 @@ from vmodem.line.misheard import EIGHT, Frame
 from vmodem.net.timer import Timer
 
 if TYPE_CHECKING:
-    from vmodem.tty.device import Port
+    from vmodem.port.serial import SerialPort
 
 #: How often a transmitter that is not empty is looked at, in seconds.
 SENT_POLL_S: Final = 0.005
@@ -63,7 +63,7 @@ class RateFollower:
     def __init__(
         self,
         reactor: Any,
-        port: Port,
+        port: SerialPort,
         description: str,
         deliver: Callable[[bytes], None],
         *,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from vmodem.line.base import Flow, FlowControl, LineError
 from vmodem.line.following import RateFollower, framing_errors
@@ -102,7 +102,7 @@ class SerialLine(PortLine):
         if speed is None:
             follower = self._follower = RateFollower(
                 reactor,
-                cast("Any", port),
+                port,
                 description,
                 self._heard,
                 frame=Frame(bits, parity),

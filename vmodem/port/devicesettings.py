@@ -39,8 +39,8 @@ class DeviceSettings:
         return reason
 
     def set_flow(self, circuits: bool, obeyed: bool, sent: bool, xon: int, xoff: int) -> None:
-        """Have the kernel do flow control so (:meth:`vmodem.tty.device.Port.set_flow`), whatever
-        :meth:`set` says from then on."""
+        """Have the kernel do flow control so (:meth:`Equipment.set_flow`), whatever :meth:`set`
+        says from then on."""
         self._flow_is_ours = True
         self._equipment.set_flow(circuits, obeyed, sent, xon, xoff)
         characters = PortFlow.XON_XOFF if obeyed or sent else PortFlow.NONE

@@ -292,7 +292,6 @@ class SharedPort:
             self.signals_changed(Signals.NONE)
         if not news:
             return  # it is gone for another reason
-        self._log.warn("{port}: the device is gone: {reason}", port=self.rules.name, reason=reason)
         for client in self.clients:
             client.say(GONE)
         self.write_drained()  # nothing waits for a device that is gone
@@ -302,7 +301,6 @@ class SharedPort:
         was_lost, self.lost_for = bool(self.lost_for), ""
         if not was_lost:
             return
-        self._log.info("{port}: the device is there", port=self.rules.name)
         self.taps.show("happened", Way.TO_TARGET, "the device is there")
         self.signals_changed(self.port.signals)
         for client in self.clients:
