@@ -6,7 +6,7 @@ import abc
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -160,3 +160,35 @@ class Line(abc.ABC):
     def when_sent(self, done: Callable[[], None]) -> None:
         """Call ``done`` once everything written has left for the DTE (the transmitter is empty); at once
         where that is already so.  A later call replaces an earlier one."""
+
+
+def nowhere(data: bytes) -> None:
+    """No DTE is there."""
+
+
+class Nobody:
+    """The user of a line that has been stopped."""
+
+    def dte_received(self, data: bytes) -> None:
+        pass
+
+    def dte_blocked(self) -> None:
+        pass
+
+    def dte_drained(self) -> None:
+        pass
+
+    def dtr_changed(self, on: bool) -> None:
+        pass
+
+    def line_lost(self, reason: str) -> None:
+        pass
+
+    def line_found(self) -> None:
+        pass
+
+    def line_finished(self) -> None:
+        pass
+
+
+NOBODY: Final = Nobody()

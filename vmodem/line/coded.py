@@ -1,22 +1,22 @@
-"""What lines have in common whose circuits travel in the same stream as the bytes.
+"""What lines have in common to which the DTE connects, and whose circuits travel in its stream of bytes.
 
 Order is the whole point.  A circuit change that is asked for after bytes were written reaches the DTE after
 them, and the other way round, also while the peer takes nothing; what the DTE sends, bytes and circuits,
 reaches the modem in the order it was sent in.  And as DTR comes in that stream, too, reading goes on for a
 while when the modem has paused the line.
 
-:class:`ServedLine` is one to which the DTE connects.  What does not belong here: any protocol.
+What does not belong here: any protocol.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from vmodem.line.base import Flow, FlowControl, Line, LineUser
+from vmodem.line.base import NOBODY, Flow, FlowControl, Line, LineUser, nowhere
 from vmodem.line.tcp import TcpLine
 from vmodem.wire.events import Data
 
@@ -29,24 +29,6 @@ READ_AHEAD: Final = 65536
 ANSWERS_LIMIT: Final = 65536
 #: Where so much waits for a peer, of two circuit changes with nothing between them it is told the last.
 NOTICES_LIMIT: Final = 256
-
-
-class Transport(Protocol):
-    """What carries the coded bytes: a stream, or a line without a code."""
-
-    @property
-    def write(self) -> Callable[[bytes], None]: ...
-
-    @property
-    def backlog(self) -> int: ...
-
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
-
-def nowhere(data: bytes) -> None:
-    """No DTE is there."""
 
 
 def unchanged(data: bytes) -> bytes:
@@ -65,10 +47,12 @@ def as_data(data: bytes) -> list[Any]:
 
 
 class CodedLine(Line):
-    """A line whose bytes and circuits are coded into one stream.
+    """A line to which the DTE connects by TCP, one client at a time; bytes and circuits are coded into one
+    stream.
 
-    A subclass sets ``_encode``, ``_decode`` and ``_passes`` to those of its codec before :meth:`_attach`, and
-    says what the codec's events mean.
+    It is itself the user of a plain line on TCP, whose DTR is that a client is there.  A subclass sets
+    ``_encode``, ``_decode`` and ``_passes`` to those of its codec before :meth:`_attach`, and says what the
+    codec's events mean.
     """
 
     _log = Logger()
@@ -78,11 +62,14 @@ class CodedLine(Line):
     #: Whether a chunk is data as it stands, so that nobody need look at it.
     _passes: Callable[[bytes], bool]
 
-    def __init__(self, reactor: Any, description: str) -> None:
-        self.description = description
+    def __init__(self, reactor: Any, kind: str, port: int, interface: str, description: str) -> None:
+        self.description = description or f"{kind}:{port}:interface={interface}"
         self.write = nowhere
         self._reactor = reactor
-        self._transport: Transport | None = None
+        self._kind = kind
+        self._tcp = TcpLine(reactor, port, interface=interface, description=self.description)
+        self._there = False  # a client is
+        self._stopped: Deferred[None] | None = None
         # towards the DTE
         self._queue: deque[bytes | Callable[[], bytes]] = deque()
         self._queued = 0
@@ -115,11 +102,19 @@ class CodedLine(Line):
         """Tell the modem what is neither data nor dealt with at once."""
         raise NotImplementedError
 
-    def _attach(self, transport: Transport) -> None:
+    def _client_came(self) -> None:
+        """Make a codec and :meth:`_attach`."""
+        raise NotImplementedError
+
+    def _client_left(self) -> None:
+        """:meth:`_detach`, and tell that DTR is off.  Also called while the line is being stopped."""
+        raise NotImplementedError
+
+    def _attach(self) -> None:
         """A DTE can be reached."""
         if not self._reading:
-            transport.resume()  # a line underneath remembers that its last client was held up
-        self._transport = transport
+            self._tcp.resume()  # a line underneath remembers that its last client was held up
+        self._there = True
         self._taken_ahead = 0
         self._blocked = False
         self._suspended.clear()
@@ -129,7 +124,7 @@ class CodedLine(Line):
     def _detach(self) -> None:
         """No DTE can be reached any more; what it has sent is told, what it has not taken is lost."""
         self._deliver(force=True)
-        self._transport = None
+        self._there = False
         self.write = nowhere
         self._queue.clear()
         self._queued = 0
@@ -142,13 +137,37 @@ class CodedLine(Line):
     # -- the contract --------------------------------------------------------------------------------------
 
     @property
+    def port(self) -> int:
+        """Where clients connect, once started."""
+        return self._tcp.port
+
+    def start(self, user: LineUser) -> None:
+        """Listen.  Raises :class:`LineError` for an address that is in use or not ours."""
+        self._user = user
+        self._tcp.start(self)
+        self.description = self._kind + self._tcp.description[len("tcp") :]
+
+    def stop(self) -> Deferred[None]:
+        if self._stopped is None:
+            self._user = NOBODY
+            self._ahead.clear()
+            while self._queue:
+                item = self._queue.popleft()
+                self._send(item() if callable(item) else self._encode(item))
+            self._client_left()
+            self._stopped = self._tcp.stop()
+        return self._stopped
+
+    def call_active(self, active: bool) -> None:
+        self._tcp.call_active(active)
+
+    @property
     def backlog(self) -> int:
-        transport = self._transport
-        return self._queued + (0 if transport is None else transport.backlog)
+        return self._queued + (self._tcp.backlog if self._there else 0)
 
     @property
     def attached(self) -> bool:
-        return self._transport is not None
+        return self._there
 
     def pause(self) -> None:
         if not self._paused:
@@ -193,8 +212,8 @@ class CodedLine(Line):
             self._queue.append(data)
             self._queued += len(data)
             self._tell_blocked()
-        elif self._transport is not None:
-            self._transport.write(self._encode(data))
+        elif self._there:
+            self._tcp.write(self._encode(data))
 
     def _notify(self, notice: Callable[[], bytes]) -> None:
         """Send what ``notice`` gives, after the data written so far.  It is called when its turn has come."""
@@ -207,8 +226,8 @@ class CodedLine(Line):
 
     def _send(self, data: bytes) -> None:
         """Send the protocol's own words, before data that still waits."""
-        if data and self._transport is not None:
-            self._transport.write(data)
+        if data and self._there:
+            self._tcp.write(data)
 
     def _suspend(self, why: str, on: bool) -> None:
         """The DTE takes no data for now, or takes it again; each reason is on its own."""
@@ -248,11 +267,13 @@ class CodedLine(Line):
         self._deliver()  # unless the line is paused nothing waits, however the chunks were cut
         self._ahead = deque(event for event in self._ahead if not isinstance(event, Data))
 
-    def _transport_blocked(self) -> None:
+    def dte_blocked(self) -> None:
+        """The client takes no more."""
         self._blocked = True
         self._tell_blocked()
 
-    def _transport_drained(self) -> None:
+    def dte_drained(self) -> None:
+        """The client has taken everything."""
         self._blocked = False
         self._flush()
         self._update_reading()
@@ -286,7 +307,8 @@ class CodedLine(Line):
 
     # -- from the DTE --------------------------------------------------------------------------------------
 
-    def _received(self, data: bytes) -> None:
+    def dte_received(self, data: bytes) -> None:
+        """The client sent a coded chunk."""
         if self._straight and not self._paused and not self._ahead and self._passes(data):
             self._user.dte_received(data)
             return
@@ -320,81 +342,18 @@ class CodedLine(Line):
             self._delivering = False
 
     def _update_reading(self) -> None:
-        transport = self._transport
-        if transport is None:
+        if not self._there:
             return
-        unheard = self._blocked and transport.backlog > ANSWERS_LIMIT
+        unheard = self._blocked and self._tcp.backlog > ANSWERS_LIMIT
         reading = not unheard and not (self._paused and self._taken_ahead >= READ_AHEAD)
         if reading is not self._reading:
             self._reading = reading
             if reading:
-                transport.resume()
+                self._tcp.resume()
             else:
-                transport.pause()
+                self._tcp.pause()
 
-
-class ServedLine(CodedLine):
-    """A coded line to which the DTE connects by TCP, one client at a time.
-
-    It is itself the user of a plain line on TCP, whose DTR is that a client is there.
-    """
-
-    def __init__(self, reactor: Any, kind: str, port: int, interface: str, description: str) -> None:
-        super().__init__(reactor, description or f"{kind}:{port}:interface={interface}")
-        self._kind = kind
-        self._tcp = TcpLine(reactor, port, interface=interface, description=self.description)
-        self._stopped: Deferred[None] | None = None
-
-    # -- for subclasses ------------------------------------------------------------------------------------
-
-    def _client_came(self) -> None:
-        """Make a codec and :meth:`_attach`."""
-        raise NotImplementedError
-
-    def _client_left(self) -> None:
-        """:meth:`_detach`, and tell that DTR is off.  Also called while the line is being stopped."""
-        raise NotImplementedError
-
-    # -- the contract --------------------------------------------------------------------------------------
-
-    @property
-    def port(self) -> int:
-        """Where clients connect, once started."""
-        return self._tcp.port
-
-    def start(self, user: LineUser) -> None:
-        """Listen.  Raises :class:`LineError` for an address that is in use or not ours."""
-        self._user = user
-        self._tcp.start(self)
-        self.description = self._kind + self._tcp.description[len("tcp") :]
-
-    def stop(self) -> Deferred[None]:
-        if self._stopped is None:
-            self._user = NOBODY
-            self._ahead.clear()
-            while self._queue:
-                item = self._queue.popleft()
-                self._send(item() if callable(item) else self._encode(item))
-            self._client_left()
-            self._stopped = self._tcp.stop()
-        return self._stopped
-
-    def call_active(self, active: bool) -> None:
-        self._tcp.call_active(active)
-
-    # -- what the line underneath tells --------------------------------------------------------------------
-
-    def dte_received(self, data: bytes) -> None:
-        """The client sent a coded chunk."""
-        self._received(data)
-
-    def dte_blocked(self) -> None:
-        """The client takes no more."""
-        self._transport_blocked()
-
-    def dte_drained(self) -> None:
-        """The client has taken everything."""
-        self._transport_drained()
+    # -- whether there is a client --------------------------------------------------------------------------
 
     def dtr_changed(self, on: bool) -> None:
         """A client is there, or is no longer."""
@@ -411,31 +370,3 @@ class ServedLine(CodedLine):
 
     def line_finished(self) -> None:
         """Not told by a line that listens."""
-
-
-class Nobody:
-    """The user of a line that has been stopped."""
-
-    def dte_received(self, data: bytes) -> None:
-        pass
-
-    def dte_blocked(self) -> None:
-        pass
-
-    def dte_drained(self) -> None:
-        pass
-
-    def dtr_changed(self, on: bool) -> None:
-        pass
-
-    def line_lost(self, reason: str) -> None:
-        pass
-
-    def line_found(self) -> None:
-        pass
-
-    def line_finished(self) -> None:
-        pass
-
-
-NOBODY: Final = Nobody()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from vmodem.line.base import Circuit
-from vmodem.line.coded import ServedLine
+from vmodem.line.coded import CodedLine
 from vmodem.wire.events import Ignored
 from vmodem.wire.ip232 import DtrSet, Ip232Modem
 
@@ -16,7 +16,7 @@ from vmodem.wire.ip232 import DtrSet, Ip232Modem
 DEFAULT_PORT: Final = 25232
 
 
-class Ip232Line(ServedLine):
+class Ip232Line(CodedLine):
     """``ip232:PORT``.  Port 0 takes a free one; ``description`` tells which, once started."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Ip232Line(ServedLine):
     def _client_came(self) -> None:
         codec = self._codec = Ip232Modem()
         self._encode, self._decode, self._passes = codec.encode, codec.receive, codec.passes
-        self._attach(self._tcp)
+        self._attach()
         self._send(codec.circuits(self._circuits[Circuit.DCD], self._circuits[Circuit.RI]))
 
     def _client_left(self) -> None:

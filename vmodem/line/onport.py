@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from vmodem.line.base import Circuit, LineError, LineUser
-from vmodem.line.coded import NOBODY, nowhere
+from vmodem.line.base import NOBODY, Circuit, LineError, LineUser, nowhere
 from vmodem.line.streamed import StreamedLine
 from vmodem.line.wiring import Wiring
 from vmodem.net.stream import NOBODY as NO_STREAM_USER

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from vmodem import __version__
 from vmodem.line.base import Circuit, Flow, FlowControl
-from vmodem.line.coded import ServedLine, always, as_data, unchanged
+from vmodem.line.coded import CodedLine, always, as_data, unchanged
 from vmodem.net.timer import Timer
 from vmodem.wire import comport, telnet
 from vmodem.wire.comport import Agreed, ModemState, Purge, Refused, Signature, Suspended
@@ -56,7 +56,7 @@ def _never(data: bytes) -> bool:
     return False
 
 
-class Rfc2217Line(ServedLine):
+class Rfc2217Line(CodedLine):
     """``rfc2217:PORT``.  Port 0 takes a free one; ``description`` tells which, once started."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Rfc2217Line(ServedLine):
         self._dtr_known = False
         self._rts = None
         self._by_circuits = False
-        self._attach(self._tcp)
+        self._attach()
         self._suspend("unknown", True)  # until it is known how to write
         self._greet_timer.set(GREETING_S, self._greet)
         self._dtr_timer.set(DTR_S, self._presume_dtr)
@@ -149,7 +149,7 @@ class Rfc2217Line(ServedLine):
         """The client sent a coded chunk."""
         if self._speech is Speech.UNKNOWN:
             self._first(data[0])
-        self._received(data)
+        super().dte_received(data)
 
     def _first(self, byte: int) -> None:
         """The first byte shows how a client speaks."""
