@@ -87,6 +87,10 @@ class StreamPort(Port):
             self._signals = signals
             self._user.signals_changed(signals)
 
+    def _say_goodbye(self, stream: Stream) -> None:
+        """The port is being stopped: for a moment what was written may be read."""
+        stream.resume()
+
     def _close(self) -> None:
         """Take back what start() made, the stream aside."""
 
@@ -139,7 +143,7 @@ class StreamPort(Port):
         if self._stream is None:
             self._finish_stop()
         else:
-            self._stream.resume()
+            self._say_goodbye(self._stream)
             self._stop_timer.set(LAST_WORDS_S, self._finish_stop)
         return stopped
 
