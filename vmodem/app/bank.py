@@ -16,7 +16,7 @@ from .start import EX_UNAVAILABLE, EX_USAGE, StartError
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from vmodem.call.answer import Caller
+    from vmodem.call.caller import Caller
     from vmodem.net.stream import Stream
 
     from .station import Station

@@ -14,7 +14,7 @@ from vmodem.config.schema import Answering, Config
 from .start import EX_CONFIG, EX_UNAVAILABLE, StartError
 
 if TYPE_CHECKING:
-    from vmodem.call.answer import Caller
+    from vmodem.call.caller import Caller
     from vmodem.call.directory import Directory
     from vmodem.call.doorkeeper import DoorSettings
     from vmodem.call.originate import Numbering, OfferInside

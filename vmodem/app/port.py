@@ -16,7 +16,7 @@ from .start import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, STOP_LIMIT_S, StartError
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from vmodem.call.answer import Caller
+    from vmodem.call.caller import Caller
     from vmodem.call.doorkeeper import DoorSettings
     from vmodem.net.stream import Stream
     from vmodem.port.base import Port

@@ -19,7 +19,7 @@ from .start import EX_OK, STOP_LIMIT_S, StartError, notify, raise_descriptor_lim
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from vmodem.call.answer import Caller
+    from vmodem.call.caller import Caller
     from vmodem.net.stream import Stream
 
     from .upsdesk import Desk

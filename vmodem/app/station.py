@@ -17,7 +17,7 @@ from .start import EX_UNAVAILABLE, EX_USAGE, STOP_LIMIT_S, StartError
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from vmodem.call.answer import Caller
+    from vmodem.call.caller import Caller
     from vmodem.modem.driver import Driver
     from vmodem.modem.record import CallRecord
     from vmodem.net.stream import Stream

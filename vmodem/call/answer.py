@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
@@ -20,8 +20,9 @@ from vmodem.net.admission.rules import CallerRules, Decision
 from vmodem.net.incoming.connection import Incoming
 from vmodem.net.incoming.listen import Listener, ListenError
 from vmodem.net.incoming.spoken import Speak
-from vmodem.net.stream import LINGER_S, Stream, unheard
+from vmodem.net.stream import LINGER_S, Stream
 
+from .caller import Caller
 from .directory import Directory
 from .doorkeeper import Doorkeeper, DoorSettings
 from .paired import Partners
@@ -51,25 +52,6 @@ class Words:
 
 CALLS: Final = Words()
 CLIENTS: Final = Words("client", "clients", "connect")
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls."""
-
-    #: For people; may hold anything, escape before showing.
-    printable: str
-    #: The address as a literal, IPv4-mapped ones as IPv4; "" on a Unix socket.
-    host: str = ""
-    port: int = 0
-    #: The number to call back: the directory's for this address, else IPv4 as twelve digits, else "".
-    number: str = ""
-    #: The directory's name for this address, else "".
-    name: str = ""
-    #: The LISTEN string of the listener that was reached.
-    listener: str = ""
-    #: To be called by whoever took the call when the caller leaves before the answer.
-    left: Callable[[], None] = field(default=unheard, compare=False, repr=False)
 
 
 class Answerer:

@@ -22,7 +22,7 @@ from vmodem.net.stream import FdStream, Stream
 from vmodem.net.telnet.settings import Role, TelnetSettings
 
 from . import program, services
-from .answer import Caller
+from .caller import Caller
 from .paired import Layer, call_partner
 from .target import BUILT_INS
 

@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol
 
 from vmodem.net.stream import Stream
 
-from .answer import Caller
+from .caller import Caller
 
 Order = Literal["linear", "circular", "least-recent"]
 ORDERS: Final[tuple[Order, ...]] = ("linear", "circular", "least-recent")

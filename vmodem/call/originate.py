@@ -25,7 +25,7 @@ from vmodem.net.names.resolve import Lookup, Resolver, SystemResolver
 from vmodem.net.pace import PacedStream
 from vmodem.net.stream import FdStream, Stream, unheard
 
-from .answer import Caller
+from .caller import Caller
 from .diallimit import DialLimit
 from .directory import Directory, Entry, Match
 from .paired import Partners

@@ -13,7 +13,8 @@ from twisted.logger import globalLogPublisher
 
 from tests.helpers.calls import Listening, descriptors
 from tests.helpers.reactors import Reactor
-from vmodem.call.answer import LINGERING, Answerer, Caller, caller_number
+from vmodem.call.answer import LINGERING, Answerer, caller_number
+from vmodem.call.caller import Caller
 from vmodem.call.directory import Directory, Entry
 from vmodem.call.target import parse_target
 from vmodem.net.admission.rules import CallerRules

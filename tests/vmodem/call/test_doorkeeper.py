@@ -11,7 +11,8 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.helpers.calls import Listening, descriptors
 from tests.helpers.reactors import Reactor
-from vmodem.call.answer import Answerer, Caller
+from vmodem.call.answer import Answerer
+from vmodem.call.caller import Caller
 from vmodem.call.doorkeeper import Doorkeeper, DoorSettings
 from vmodem.net.admission import password
 from vmodem.net.admission.limits import CallerLimits

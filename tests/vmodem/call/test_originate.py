@@ -13,7 +13,7 @@ from atparser.actions import CallFailure
 from atparser.dialstring import parse_dial
 from tests.helpers.calls import FakeResolver, Listening, closed_port, descriptors, listening
 from tests.helpers.reactors import Reactor
-from vmodem.call.answer import Caller
+from vmodem.call.caller import Caller
 from vmodem.call.directory import Directory, Entry
 from vmodem.call.originate import Attempt, OfferInside, Originator, Route
 from vmodem.call.target import Target, parse_target

@@ -12,7 +12,8 @@ from atparser.actions import CallFailure
 from atparser.dialstring import parse_dial
 from tests.helpers.calls import Listening, descriptors, listening
 from tests.helpers.reactors import Reactor
-from vmodem.call.answer import Answerer, Caller
+from vmodem.call.answer import Answerer
+from vmodem.call.caller import Caller
 from vmodem.call.directory import Directory
 from vmodem.call.doorkeeper import DoorSettings
 from vmodem.call.originate import Originator, Route
