@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from vmodem import __version__
-from vmodem.net.stream import Cause, Ending, Stream, unheard
+from vmodem.net.stream import Stream, unheard
 from vmodem.net.telnet.auto import AutoStream
 from vmodem.net.telnet.pushback import PushedBack
 from vmodem.net.telnet.stream import PIECE, Codec, Role, TelnetSettings, TelnetStream
@@ -228,36 +228,15 @@ class PortStream(TelnetStream):
         if Purge.RECEIVE in buffers:
             self.discard_pending()
 
-    def stream_ended(self, ending: Ending) -> None:
+    def _bring_to_an_end(self) -> None:
         """What the client had sent is still written, in order, and its last orders are carried out."""
-        if self._closed or self._ending is not None:
-            return
-        self._ending = ending
-        if ending.cause is not Cause.FINISHED:
-            self._dead = True
-            self._queue.clear()
-            self._queued = 0
-        if self._closing:
-            if self._dead:
-                self._close_below()
-        elif self._started:
-            self._leave_out()
-            self._deliver()
-            if not self._inbox:
-                self._tell_end()
+        self._leave_out()
+        self._deliver()
+        if not self._inbox:
+            self._tell_end()
 
-    def _steer(self) -> None:
-        if self._closed or self._ending is not None:
-            return
-        deaf = self._blocked and self._unheard > 4096
-        waits = not self._closing and (self._paused or bool(self._inbox))
-        pause = deaf or (waits and (not self._started or self._ahead >= READ_AHEAD))
-        if pause is not self._below_paused:
-            self._below_paused = pause
-            if pause:
-                self._below.pause()
-            else:
-                self._below.resume()
+    def _full(self) -> bool:
+        return super()._full() and (not self._started or self._ahead >= READ_AHEAD)
 
 
 class PortAuto(AutoStream):

@@ -288,11 +288,14 @@ class TelnetStream:
             if self._dead:
                 self._close_below()
         elif self._started:
-            # What is known to be over is told even to a user who is paused, after all that came before it.
-            self._deliver(force=True)
-            self._tell_end()
+            self._bring_to_an_end()
 
     # -- from the peer -------------------------------------------------------------------------------------
+
+    def _bring_to_an_end(self) -> None:
+        """What is known to be over is told even to a user who is paused, after all that came before it."""
+        self._deliver(force=True)
+        self._tell_end()
 
     def _take(self, events: list[Any]) -> None:
         for event in events:
