@@ -7,10 +7,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any
 
 import pytest
 
+from tests.helpers.accessserver import Server
 from tests.helpers.calls import FakeResolver, closed_port
 from tests.helpers.reactors import Reactor
 from vmodem.line import remote
@@ -27,66 +27,11 @@ from vmodem.port.remotestream import READ_AHEAD
 from vmodem.wire import comport
 from vmodem.wire.comport import LineState, ModemState, Purge
 from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set
-from vmodem.wire.events import Data, Send
 
 from .conftest import User
 
 Begin = Callable[[Line], User]
 DCD, DSR, CTS = ModemState.DCD, ModemState.DSR, ModemState.CTS
-
-
-class Server:
-    """An access server that is turned by hand."""
-
-    def __init__(self) -> None:
-        self.sock = socket.socket()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        self.sock.bind(("127.0.0.1", 0))
-        self.sock.listen(8)
-        self.sock.setblocking(False)
-        self.port = int(self.sock.getsockname()[1])
-        self.client: socket.socket | None = None
-        self.codec: ComPortServer | None = ComPortServer()
-        self.raw = bytearray()
-        self.data = bytearray()
-        self.events: list[Any] = []
-
-    def accepted(self) -> bool:
-        try:
-            self.client, _ = self.sock.accept()
-        except BlockingIOError:
-            return False
-        self.client.setblocking(False)
-        return True
-
-    def send(self, data: bytes) -> None:
-        assert self.client is not None
-        self.client.sendall(data)
-
-    def read(self) -> Server:
-        """Take what has come so far, and answer what the protocol asks."""
-        assert self.client is not None
-        try:
-            while chunk := self.client.recv(1 << 20):
-                self.raw += chunk
-                for event in [Data(chunk)] if self.codec is None else self.codec.receive(chunk):
-                    if isinstance(event, Send):
-                        self.send(event.data)
-                    elif isinstance(event, Data) and self.events and isinstance(self.events[-1], bytes):
-                        self.data += event.data
-                        self.events[-1] += event.data
-                    else:
-                        self.data += event.data if isinstance(event, Data) else b""
-                        self.events.append(event.data if isinstance(event, Data) else event)
-        except BlockingIOError:
-            pass
-        return self
-
-    def hang_up(self) -> None:
-        if self.client is not None:
-            self.client.close()
-        self.client = None
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.accessserver import Server
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
 from vmodem.port import remote
@@ -23,67 +24,12 @@ from vmodem.port.remotestream import READ_AHEAD, Speech
 from vmodem.wire import comport, telnet
 from vmodem.wire.comport import LineState, ModemState, PortSettings, Purge
 from vmodem.wire.comport_server import BreakSet, ComPortServer, LinesSet, Purged, Set
-from vmodem.wire.events import Data, Send
 
 from .conftest import User
 
 Begin = Callable[[Port], User]
 NONE = Signals.NONE
 NOTHING = ModemState(0)
-
-
-class Server:
-    """An access server that is turned by hand."""
-
-    def __init__(self) -> None:
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.sock.setblocking(False)
-        self.port = int(self.sock.getsockname()[1])
-        self.client: socket.socket | None = None
-        self.codec: ComPortServer | None = ComPortServer()
-        self.raw = bytearray()
-        self.data = bytearray()
-        self.events: list[Any] = []
-        self.mute = False
-
-    def accepted(self) -> bool:
-        try:
-            self.client, _ = self.sock.accept()
-        except BlockingIOError:
-            return False
-        self.client.setblocking(False)
-        if self.codec is not None:
-            self.codec = ComPortServer()
-        return True
-
-    def send(self, data: bytes) -> None:
-        assert self.client is not None
-        self.client.sendall(data)
-
-    def read(self) -> Server:
-        """Take what has come so far, and answer what the protocol asks."""
-        assert self.client is not None
-        try:
-            while chunk := self.client.recv(1 << 20):
-                self.raw += chunk
-                for event in [Data(chunk)] if self.codec is None else self.codec.receive(chunk):
-                    if isinstance(event, Send):
-                        if not self.mute:
-                            self.send(event.data)
-                    elif isinstance(event, Data) and self.events and isinstance(self.events[-1], bytes):
-                        self.data += event.data
-                        self.events[-1] += event.data
-                    else:
-                        self.data += event.data if isinstance(event, Data) else b""
-                        self.events.append(event.data if isinstance(event, Data) else event)
-        except BlockingIOError:
-            pass
-        return self
-
-    def hang_up(self) -> None:
-        if self.client is not None:
-            self.client.close()
-        self.client = None
 
 
 @pytest.fixture
