@@ -138,11 +138,14 @@ class PtyLine(StreamedLine):
         self._update_polling()
 
     def set_circuit(self, circuit: Circuit, on: bool) -> None:
-        """DCD off hangs up whoever cleared CLOCAL; the other circuits have nobody to see them.
+        """DCD off hangs up whoever cleared CLOCAL; nobody sees the other circuits.  When it rings it is time
+        to look for B0: nobody is there to be called.
 
         What is said from then on (NO CARRIER) is for nobody: a shell would run it.  Who ended the call
         himself, by B0, is at work on his port and is left to it: C-Kermit restores the speed afterwards.
         """
+        if circuit is Circuit.RI and on:
+            self._poll()
         if circuit is not Circuit.DCD:
             return
         fell, self._carrier = self._carrier and not on, on

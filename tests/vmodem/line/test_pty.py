@@ -426,6 +426,25 @@ def test_a_port_left_at_b0_waits_for_a_speed(
     reactor.until(lambda: user.dtr)
 
 
+def test_a_port_set_to_b0_while_idle_is_not_rung(
+    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any
+) -> None:
+    """Nothing looks for B0 without a call, but the first burst of ringing does, before anybody answers."""
+    user = begin(line)
+    terminal = dte(link)
+    reactor.until(lambda: user.dtr)
+    terminal.set_speed(termios.B0)
+    reactor.run_for(0.1)
+    assert user.dtr
+    line.set_circuit(Circuit.RI, True)
+    assert not user.dtr
+    line.set_circuit(Circuit.RI, False)
+    terminal.set_speed(termios.B9600)
+    reactor.until(lambda: user.dtr)
+    line.set_circuit(Circuit.RI, True)
+    assert user.events == [("dtr", True), ("dtr", False), ("dtr", True)]
+
+
 # -- carrier -------------------------------------------------------------------------------------------------
 
 #: A login as getty leaves it: the line is its controlling terminal, and the carrier counts.
