@@ -67,8 +67,10 @@ _CARRIER_NUMBERS: Final = {
     11: "V34",
     12: "V90",
 }
-#: Rates +IPR fixes, in bit/s.
+#: Rates +IPR fixes, in bit/s, as +IPR=? tells them: programs take one out of this list.
 _RATES: Final = (300, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+#: Others on which a DTE may be found, and then fixed.
+_MORE_RATES: Final = (600, 230400, 460800)
 
 _FLAG: Final = Number((0, 1))
 _LEVEL: Final = Number(((0, 2),))
@@ -99,7 +101,7 @@ EXTENDED: Final[tuple[Extended, ...]] = (
     Extended(
         "+IPR",
         "DTE rate in bit/s: 0 as it is found, else fixed from the next line on",
-        (Number((0, *_RATES)),),
+        (Number((0, *_RATES, *_MORE_RATES)),),
         test="(),(" + ",".join(map(str, (0, *_RATES))) + ")",
     ),
     Extended(

@@ -203,7 +203,7 @@ def test_the_number_of_a_connection_with_suffixes() -> None:
 
 @pytest.mark.parametrize("rate", STANDARD_RATES)
 def test_a_fixed_rate_is_the_one_that_is_named(rate: int) -> None:
-    if rate in (300, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200):
+    if rate in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800):
         said = b"\r\nCONNECT\r\n" if rate == 300 else b"\r\nCONNECT %d\r\n" % rate
         assert connected(b"+IPR=%d" % rate, rate=230400) == said
         assert connected(b"+ILRR=1;+IPR=%d" % rate, rate=230400).startswith(b"\r\n+ILRR: %d\r\n" % rate)
