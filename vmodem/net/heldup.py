@@ -31,7 +31,8 @@ DOUBTS: Final = 3
 #: acknowledgement came, in milliseconds.
 _PROBES, _UNACKED, _LAST_ACK = 3, 24, 56
 _INFO_SIZE: Final = 60
-_TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
+#: None where there is no user timeout to be lifted; others' TCP_INFO has other places for these, besides.
+_TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if hasattr(socket, "TCP_USER_TIMEOUT") else None
 
 
 class Verdict(enum.Enum):
