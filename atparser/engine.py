@@ -240,6 +240,12 @@ class Modem(Reading):
             self._expire_due(now)
         return self._out
 
+    def dte_left(self, now: float) -> list[Action]:
+        """The next DTE is another one, even within S25: it does not go on with what is half typed."""
+        self._begin(now)
+        self._assembler.reset()
+        return self._out
+
     def rts_changed(self, on: bool, now: float) -> list[Action]:
         """Circuit 105 changed: with &R0 circuit 106 follows, going on after S26."""
         self._begin(now)

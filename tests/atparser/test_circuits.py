@@ -475,6 +475,21 @@ def test_a_pulse_of_dtr_does_not_dial() -> None:
     book.forget().state(State.IDLE).wait(2).dtr(False).wait(0.04).dtr(True).nothing()
 
 
+# -- one DTE after the other -------------------------------------------------------------------------------
+
+
+def test_what_was_half_typed_is_not_the_next_ones() -> None:
+    Playbook(b"E0").dte(b"ATD5551234").other_dte().dte(b"AT\r").expect(OK).state(State.IDLE)
+    Playbook(b"E0").dte(b"AT").other_dte().dte(b"\r").nothing().dte(b"AT\r").expect(OK)
+    # The same DTE, its line disturbed, goes on.
+    Playbook(b"E0").dte(b"AT").dtr(False).wait(0.04).dtr(True).dte(b"\r").expect(OK)
+
+
+def test_a_call_outlives_the_change_within_s25() -> None:
+    book = Playbook().into(State.ONLINE).other_dte().wait(1).state(State.ONLINE)
+    book.dte(b"more").expect(SendCall(b"more"))
+
+
 # -- ATA before the call -----------------------------------------------------------------------------------
 
 

@@ -182,6 +182,8 @@ class Script:
             self.keep(modem.carrier_lost(value, now))
         elif kind == "dtr":
             self.keep(modem.dtr_changed(value, now))
+        elif kind == "left":
+            self.keep(modem.dte_left(now))
         elif kind == "rts":
             self.keep(modem.rts_changed(value, now))
         elif kind == "held":
@@ -213,6 +215,7 @@ events = st.lists(
     | network
     | times
     | times
+    | st.just(("left", None))
     | st.tuples(st.sampled_from(["dtr", "rts", "break", "held"]), st.booleans())
     | st.just(("hang up", None))
     | st.tuples(st.just("stored"), st.booleans()),

@@ -125,6 +125,11 @@ class Playbook:
         self._ask(f"DTR {'on' if on else 'off'}", lambda: self.modem.dtr_changed(on, self.now))
         return self
 
+    def other_dte(self) -> Playbook:
+        """The DTE goes, and at once another one comes."""
+        self._ask("DTE   left", lambda: self.modem.dte_left(self.now))
+        return self.dtr(False).dtr(True)
+
     def rts(self, on: bool) -> Playbook:
         self._ask(f"RTS {'on' if on else 'off'}", lambda: self.modem.rts_changed(on, self.now))
         return self

@@ -68,6 +68,10 @@ class LineUser(Protocol):
         """Circuit 108/2, or what stands for it: somebody has the pseudo-terminal open at a speed other than
         B0, a client is connected.  Off until first told."""
 
+    def dte_left(self) -> None:
+        """Whoever comes next is another DTE, however soon; told before ``dtr_changed(False)``, where that can
+        be known (a client's connection ended)."""
+
     def line_lost(self, reason: str) -> None:
         """The device is gone and is being looked for; told after ``dtr_changed(False)``.  The line has logged
         it, and logs when it is there again."""
@@ -179,6 +183,9 @@ class Nobody:
         pass
 
     def dtr_changed(self, on: bool) -> None:
+        pass
+
+    def dte_left(self) -> None:
         pass
 
     def line_lost(self, reason: str) -> None:

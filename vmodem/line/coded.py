@@ -133,6 +133,7 @@ class CodedLine(Line):
         self._ahead.clear()
         self._finish_sent()
         self._tell_drained()
+        self._user.dte_left()
 
     # -- the contract --------------------------------------------------------------------------------------
 
@@ -361,6 +362,9 @@ class CodedLine(Line):
             self._client_came()
         elif self._stopped is None:
             self._client_left()
+
+    def dte_left(self) -> None:
+        """What the client sent may not have been delivered yet: :meth:`_detach` tells."""
 
     def line_lost(self, reason: str) -> None:
         """Not told by a line that listens."""

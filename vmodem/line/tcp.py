@@ -163,6 +163,7 @@ class SocketLine(StreamedLine):
             self._leaving.add(stream)
             stream.close(DRAIN_S)
         self._finish_sent()
+        self._user.dte_left()
         self._user.dtr_changed(False)
 
     def _closed(self, stream: FdStream) -> None:

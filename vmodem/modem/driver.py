@@ -191,6 +191,10 @@ class Driver(CallSide):
         self._perform(self.modem.dtr_changed(on, self._clock()))
         self._read_on()
 
+    def dte_left(self) -> None:
+        if not self._unread:  # else a line of its own is still to be read
+            self._perform(self.modem.dte_left(self._clock()))
+
     def rts_changed(self, on: bool) -> None:
         self._tell(f"RTS {'on' if on else 'off'}")
         self._perform(self.modem.rts_changed(on, self._clock()))

@@ -26,6 +26,21 @@ def bank(order: str = "linear", **keys: Any) -> GroupConfig:
     return GroupConfig(name="bank", answer=(LOCAL,), modems=("a", "b", "c"), order=order, **keys)  # type: ignore[arg-type]
 
 
+# -- one modem ---------------------------------------------------------------------------------------------
+
+
+def test_the_next_client_of_a_line_does_not_go_on_with_what_the_last_one_typed(world: World) -> None:
+    world.configure(world.modem("a"))
+    world.start()
+    first = world.dte("a", b"ATS25=255")
+    first.say(b"ATDT")
+    first.close()
+    world.reactor.run_for(0.1)  # one client at a time
+    second = world.dte("a")
+    second.say(b"AT\r")
+    second.expect(b"OK\r\n")
+
+
 # -- hunt groups ---------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,9 @@ class User:
         if self.on_dtr is not None:
             self.on_dtr(on)
 
+    def dte_left(self) -> None:
+        self.events.append(("left",))
+
     def line_lost(self, reason: str) -> None:
         self.events.append(("lost", reason))
 

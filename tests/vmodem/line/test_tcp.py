@@ -70,7 +70,7 @@ def test_a_client_is_the_dte(reactor: Reactor, begin: Begin, line: SocketLine, c
         client.sendall(b"last")
         client.close()
         reactor.until(lambda: not user.dtr)
-        assert user.events == [("dtr", True), b"A", b"last", ("dtr", False)]
+        assert user.events == [("dtr", True), b"A", b"last", ("left",), ("dtr", False)]
         user.events.clear()
         line.write(b"nobody is there")
     assert line.rate == 0
@@ -126,7 +126,7 @@ def test_leaving_is_seen_while_a_call_has_paused_reading(
     start = time.monotonic()
     reactor.until(lambda: not user.dtr)
     assert time.monotonic() - start < 0.3
-    assert user.events == [("dtr", True), b"rest", ("dtr", False)]
+    assert user.events == [("dtr", True), b"rest", ("left",), ("dtr", False)]
     assert reactor.run_for(0.2) <= 1
     line.call_active(False)
     line.resume()
@@ -144,7 +144,7 @@ def test_leaving_is_seen_while_commands_have_paused_reading(
     reactor.run_for(0.02)
     client.close()
     reactor.until(lambda: not user.dtr)
-    assert user.events == [("dtr", True), b"rest", ("dtr", False)]
+    assert user.events == [("dtr", True), b"rest", ("left",), ("dtr", False)]
     assert reactor.run_for(0.2) <= 1
     line.resume()
 
