@@ -127,6 +127,8 @@ explain() {
         reason="this Python cannot make a virtual environment: install the part that does (on Debian and Ubuntu \"apt-get install python3-venv\") and run this again; $log says more" ;;
     *'[Errno 13]'* | *'[Errno 30]'*)
         reason="something in $venv cannot be written: make the checkout writable, or copy it to a folder of yours, and run this again; $log says more" ;;
+    *'from versions: '[0-9]*)
+        reason="$1 failed because a package has no release for this Python: run this again with a newer one first on the PATH; $log says more" ;;
     *'No matching distribution'* | *'ould not find a version'* | *'ConnectionError'* | *'Connection refused'* | \
         *'imed out'* | *'ProxyError'* | *'SSLError'* | *'HTTP error'*)
         reason="$1 failed because pip could not fetch packages: connect this machine to the network, or tell pip's configuration of an index within reach, and run this again; $log says more" ;;

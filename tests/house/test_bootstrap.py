@@ -22,6 +22,11 @@ NO_NETWORK = (
     "ERROR: Could not find a version that satisfies the requirement setuptools>=77 (from versions: none)\n"
     "ERROR: No matching distribution found for setuptools>=77"
 )
+NO_RELEASE = (
+    "ERROR: Ignored these versions, which require a different python version: 2.0 Requires-Python >=3.11\n"
+    "ERROR: Could not find a version that satisfies the requirement x>=2 (from versions: 0.1.0, 0.2.0)\n"
+    "ERROR: No matching distribution found for x>=2"
+)
 DISK_FULL = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
 
 
@@ -220,6 +225,7 @@ def test_not_a_checkout(checkout: Checkout) -> None:
     ("pip_says", "word"),
     [
         (NO_NETWORK, "network"),
+        (NO_RELEASE, "newer"),
         (DISK_FULL, "disk is full"),
         ("ERROR: [Errno 13] Permission denied: 'lib'", "writable"),
         ("ERROR: the moon is in the wrong house", "install.log"),

@@ -298,6 +298,8 @@ except nut2.PyNUTError as exc:
     assert stage.driver.asked == [("ups.id", "NEW"), ("beeper.toggle", "")]
 
 
+@pytest.mark.machine  # no package mends it
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="aionut has no release for this Python")
 def test_aionut(stage: Stage) -> None:
     found = stage.python(
         "aionut",

@@ -413,9 +413,11 @@ async def main():
 
 asyncio.run(main())
 """
-#: nut2 cannot even be installed where there is no telnetlib.
-CLIENTS = {"PyNUTClient": PYNUTCLIENT, "aionut": AIONUT} | (
-    {"nut2": NUT2} if sys.version_info < (3, 13) else {}
+#: aionut has no release for older ones; nut2 cannot even be installed where there is no telnetlib.
+CLIENTS = (
+    {"PyNUTClient": PYNUTCLIENT}
+    | ({"aionut": AIONUT} if sys.version_info >= (3, 11) else {})
+    | ({"nut2": NUT2} if sys.version_info < (3, 13) else {})
 )
 VIEWERS = {module: f"CHANGE, COMMANDS = '', ()\n{code}" for module, code in CLIENTS.items()}
 
