@@ -107,13 +107,6 @@ def connect(port: int, program: Program) -> End:
             time.sleep(0.005)
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 class Host:
     """A listening host on the network."""
 

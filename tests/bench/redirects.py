@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.helpers.ports import free_port
 
 from .ends import End, open_terminal
 from .process import PATIENCE_S, Failed, Program
@@ -64,7 +64,7 @@ class Fleet:
 def fleet(stack: ExitStack, folder: Path, count: int) -> Fleet:
     """Start them; ``stack`` ends them."""
     folder.mkdir(parents=True)
-    numbers = list(_free_ports(count))
+    numbers = [free_port() for _ in range(count)]
     served = [
         f'[port.p{at}]\nline = "pty:{folder}/d{at}"\nlisten = ["rfc2217:tcp:{number}:interface=127.0.0.1"]'
         for at, number in enumerate(numbers)
@@ -101,14 +101,6 @@ def _read(end: End) -> bytes:
         return os.read(end.fd, 4096)
     except BlockingIOError:
         return b""
-
-
-def _free_ports(count: int) -> Iterator[int]:
-    with ExitStack() as held:
-        for _ in range(count):
-            sock = held.enter_context(socket.socket())
-            sock.bind(("127.0.0.1", 0))
-            yield int(sock.getsockname()[1])
 
 
 @dataclass(frozen=True)

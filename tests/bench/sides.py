@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .ends import End, Host, connect, free_port, open_terminal
+from tests.helpers.ports import free_port
+
+from .ends import End, Host, connect, open_terminal
 from .process import Program, vmodem
 
 _PUMP_SOURCE: Final = Path(__file__).with_name("pump.c")

@@ -52,9 +52,9 @@ def test_l1_unplug_and_replug(scene: Scene) -> None:
     plug.unplug()
     assert peer.rest(1) == b""
     peer.close()
-    cpu = modem.cpu_s
+    cpu = modem.cpu_ms
     time.sleep(1)
-    assert modem.cpu_s - cpu <= 0.02
+    assert modem.cpu_ms - cpu <= 20
     descriptors = modem.descriptors
     plug.plug_in()
     back = time.monotonic()
@@ -69,10 +69,9 @@ def test_l2_closed_and_opened_again(scene: Scene) -> None:
     leaks nothing."""
     modem = scene.modem()
     dte = scene.dte(modem, "ATX4")
-    dte.close()
-    time.sleep(0.02)
     before = modem.descriptors, modem.threads
-    cpu = modem.cpu_s
+    dte.close()
+    cpu = modem.cpu_ms
     for _ in range(20):
         dte = Dte(modem.link)
         assert dte.command("AT", timeout=1) == b"\r\nOK\r\n"
@@ -82,12 +81,12 @@ def test_l2_closed_and_opened_again(scene: Scene) -> None:
         time.sleep(0.02)  # what the kernel has on its way it would hand over even after a flush
     dte = Dte(modem.link)
     dte.silent(0.3)
-    dte.close()
-    assert modem.cpu_s - cpu < 0.5
+    assert modem.cpu_ms - cpu < 500
     until(lambda: (modem.descriptors, modem.threads) == before, "as many descriptors as before")
-    cpu = modem.cpu_s
+    dte.close()
+    cpu = modem.cpu_ms
     time.sleep(0.5)
-    assert modem.cpu_s - cpu <= 0.01
+    assert modem.cpu_ms - cpu <= 10
 
 
 def test_l2_opened_in_the_moment_of_closing(scene: Scene) -> None:

@@ -32,10 +32,10 @@ def test_d3_redial_of_a_failed_number_waits(scene: Scene) -> None:
     """A number that has just failed is tried again a second later at the earliest, and the result waits."""
     dte = scene.dte(scene.modem(), "ATX4")
     number = f"127.0.0.1:{closed_port()}"
-    assert b"BUSY" in dte.dial(number)
     before = time.monotonic()
     assert b"BUSY" in dte.dial(number)
-    assert 0.9 < time.monotonic() - before < 3
+    assert b"BUSY" in dte.dial(number)
+    assert time.monotonic() - before >= 1
 
 
 def test_d3_two_hundred_failures_leave_nothing(scene: Scene) -> None:
@@ -47,7 +47,7 @@ def test_d3_two_hundred_failures_leave_nothing(scene: Scene) -> None:
     before = modem.descriptors, modem.threads
     for last in range(2, 202):
         assert b"BUSY" in dte.dial(f"127.0.1.{last}:{port}")
-    assert (modem.descriptors, modem.threads) == before
+    until(lambda: (modem.descriptors, modem.threads) == before, "as many descriptors as before")
 
 
 def test_d4_lines_of_every_length(scene: Scene) -> None:
@@ -83,11 +83,8 @@ def test_d4_noise(scene: Scene) -> None:
     while dte.pump(0.3):
         dte.buffer.clear()
     dte.send("\r")
-    dte.pump(0.2)
-    dte.buffer.clear()
-    dte.command("AT&FE0", r"OK\r\n")
-    dte.buffer.clear()
-    dte.ok("AT")
+    dte.command("AT&FE0S30=77S30?", r"\r\n077\r\n\r\nOK\r\n")  # no noise says that
+    assert dte.ok("AT") == b"\r\nOK\r\n"
     assert modem.resident - before < MEGABYTE
 
 
@@ -172,9 +169,9 @@ def test_d7_dte_that_does_not_read(scene: Scene) -> None:
     before = modem.resident
     sent = peer.send_what_fits(data)
     assert sent < len(data)
-    cpu = modem.cpu_s
+    cpu = modem.cpu_ms
     time.sleep(0.5)
-    assert modem.cpu_s - cpu <= 0.02
+    assert modem.cpu_ms - cpu <= 20
     assert modem.resident - before < MEGABYTE
     assert dte.take(sent) == data[:sent]
     peer.send(b"the end")
@@ -188,16 +185,14 @@ def test_d7_results_for_a_dte_that_does_not_read(scene: Scene) -> None:
     before = modem.resident
     sent = dte.send_what_fits(b"AT&V\r" * 100_000)
     assert sent < 500_000
-    cpu = modem.cpu_s
+    cpu = modem.cpu_ms
     time.sleep(0.5)
-    assert modem.cpu_s - cpu <= 0.02
+    assert modem.cpu_ms - cpu <= 20
     assert modem.resident - before < MEGABYTE
     while dte.pump(0.3):
         dte.buffer.clear()
     dte.send("\r")  # ends a line that was cut, to whatever result
-    while dte.pump(0.3):
-        dte.buffer.clear()
-    dte.ok("AT")
+    dte.command("ATS30=77S30?", r"\r\n077\r\n\r\nOK\r\n")
 
 
 @pytest.mark.parametrize("mode", [2, 3])
@@ -257,7 +252,7 @@ def test_d8_command_state_with_d1(scene: Scene) -> None:
     dte.connect(host.number)
     peer = host.answer()
     dte.set_speed(termios.B0)
-    dte.expect(r"\r\nOK\r\n", 1)
+    dte.expect(r"\r\nOK\r\n")
     dte.set_speed(termios.B9600)
     time.sleep(0.1)
     dte.command("ATO", r"\r\nCONNECT[^\r]*\r\n")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.helpers.ports import free_port
 from vmodem.net.stream import Ending, Stream
 
 
@@ -70,8 +71,7 @@ def listening(family: int = socket.AF_INET, backlog: int = 128, port: int = 0) -
 
 def closed_port() -> int:
     """A port on 127.0.0.1 where nobody listens."""
-    with listening() as sock:
-        return int(sock.getsockname()[1])
+    return free_port()
 
 
 def descriptors() -> int:

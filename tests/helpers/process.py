@@ -26,7 +26,7 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: No condition takes so long unless it never comes true, in seconds.
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 30.0
 #: A guard time for tests: S12=10 is 0.2 s on each side of the escape sequence.
 GUARD_S: Final = 0.2
 
@@ -36,11 +36,13 @@ READY: Final = re.compile(r"^vmodem: ready: (?P<name>\S+) on (?P<line>\S+), (?P<
 def until(true: Callable[[], Any], what: str, timeout: float = PATIENCE_S) -> Any:
     """Wait for ``true()``; returns its value, fails the test after ``timeout`` seconds."""
     end = time.monotonic() + timeout
-    while not (value := true()):
-        if time.monotonic() > end:
+    while True:
+        over = time.monotonic() > end  # the last look comes behind the end, however late we are
+        if value := true():
+            return value
+        if over:
             pytest.fail(f"not within {timeout} s: {what}")
         time.sleep(0.005)
-    return value
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -54,6 +56,17 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "TERM": "xterm",
         **more,
     }
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that run."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            state, parent = file.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(int(file.parent.name))
+    return found
 
 
 def vmodem(
@@ -142,7 +155,8 @@ class ModemProcess:
         file = self.state / f"{self.link.name}.calls.jsonl"
         if not file.exists():
             return []
-        return [json.loads(line) for line in file.read_text().splitlines()]
+        *whole, _ = file.read_text().split("\n")  # behind the last line end one may just be being written
+        return [json.loads(line) for line in whole]
 
     # -- how it is -----------------------------------------------------------------------------------------
 
@@ -165,10 +179,10 @@ class ModemProcess:
         return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     @property
-    def cpu_s(self) -> float:
-        """Processor time used so far, in seconds."""
+    def cpu_ms(self) -> int:
+        """Processor time used so far, in milliseconds; the system counts tens of them."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
 
     # -- how it ends ---------------------------------------------------------------------------------------
 
@@ -243,28 +257,37 @@ class Wire:
         self.buffer += data
         return bool(data)
 
+    def _reads(self, timeout: float) -> Iterator[bool]:
+        """Read once with each step, for so long; the last read comes behind that, however late we are.  False
+        when there will be no more."""
+        end = time.monotonic() + timeout
+        while not self.ended:
+            left = end - time.monotonic()
+            self.pump(min(left, 0.5))
+            yield True
+            if left <= 0:
+                break
+        while True:
+            yield False
+
     def expect(self, pattern: bytes | str, timeout: float = PATIENCE_S) -> bytes:
         """Wait until ``pattern`` is there; returns everything up to its end and takes it."""
         pattern = pattern.encode("latin-1") if isinstance(pattern, str) else pattern
-        end = time.monotonic() + timeout
+        more = self._reads(timeout)
         while not (found := re.search(pattern, self.buffer, re.DOTALL)):
-            left = end - time.monotonic()
-            if left <= 0 or self.ended:
+            if not next(more):
                 state = "ended" if self.ended else f"not within {timeout} s"
                 pytest.fail(f"{state}: {pattern!r}; there is {bytes(self.buffer[-300:])!r}")
-            self.pump(min(left, 0.5))
         taken = bytes(self.buffer[: found.end()])
         del self.buffer[: found.end()]
         return taken
 
     def take(self, count: int, timeout: float = PATIENCE_S) -> bytes:
         """Wait for ``count`` bytes and take them."""
-        end = time.monotonic() + timeout
+        more = self._reads(timeout)
         while len(self.buffer) < count:
-            left = end - time.monotonic()
-            if left <= 0 or self.ended:
+            if not next(more):
                 pytest.fail(f"{len(self.buffer)} bytes of {count}, ended: {self.ended}")
-            self.pump(min(left, 0.5))
         taken = bytes(self.buffer[:count])
         del self.buffer[:count]
         return taken
@@ -272,18 +295,17 @@ class Wire:
     def silent(self, seconds: float) -> None:
         """Nothing may come for so long."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
+        while not self.ended and (left := end - time.monotonic()) > 0:
             self.pump(left)
-            assert not self.buffer, bytes(self.buffer[-300:])
+        self.pump(0)  # what came while the machine let us do nothing
+        assert not self.buffer, bytes(self.buffer[-300:])
 
     def rest(self, timeout: float = PATIENCE_S) -> bytes:
         """Wait for the end; returns what came before it."""
-        end = time.monotonic() + timeout
+        more = self._reads(timeout)
         while not self.ended:
-            left = end - time.monotonic()
-            if left <= 0:
+            if not next(more):
                 pytest.fail(f"no end within {timeout} s; {len(self.buffer)} bytes so far")
-            self.pump(min(left, 0.5))
         taken = bytes(self.buffer)
         self.buffer.clear()
         return taken
@@ -334,8 +356,9 @@ class Dte(Wire):
         assert b"CONNECT" in answer, answer
 
     def escape(self, guard_s: float = GUARD_S) -> None:
-        """From a call to online command state; ``guard_s`` is what S12 says."""
-        time.sleep(guard_s + 0.05)
+        """From a call to online command state; ``guard_s`` is what S12 says.  The modem counts from when it
+        read what came before, and is given some time for that."""
+        time.sleep(guard_s + 0.2)
         self.send("+++")
         self.expect(r"\r\nOK\r\n", guard_s + 5)
 

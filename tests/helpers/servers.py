@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from tests.helpers.process import Scene
+from tests.helpers.ports import free_port, listens
+from tests.helpers.process import Scene, until
+from tests.helpers.programs import need
 
-
-def free_port() -> int:
-    """A port that neither UDP nor TCP uses."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return int(tcp.getsockname()[1])
+__all__ = ["free_port", "ser2net", "sredird", "start"]
 
 
-@contextmanager
-def running(scene: Scene, command: list[str], port: int) -> Iterator[None]:
+def start(scene: Scene, command: list[str], port: int) -> None:
+    """Start a server; returns when it listens at ``port``, where nobody has called yet."""
     log = scene.folder / "server.log"
     with open(log, "wb") as out:
         process = scene.spawn(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
-    end = time.monotonic() + 10
-    while True:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < end, log.read_text()
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            time.sleep(0.02)
-    yield
+    until(lambda: listens(port) or process.poll() is not None, f"{command[0]} listens")
+    assert process.poll() is None, log.read_text()
+
+
+def ser2net(scene: Scene, accepter: str, connector: str) -> int:
+    """Start it between these two; returns where it listens."""
+    (program,) = need("ser2net")
+    port = free_port()
+    config = scene.folder / "ser2net.yaml"
+    config.write_text(
+        f"connection: &port\n  accepter: {accepter},127.0.0.1,{port}\n  connector: {connector}\n"
+    )
+    start(scene, [program, "-n", "-u", "-c", str(config), "-P", str(scene.folder / "ser2net.pid")], port)
+    return port
+
+
+def sredird(scene: Scene, device: str) -> int:
+    """Start it on a device; returns where it listens."""
+    program, socat = need("sredird", "socat")
+    port = free_port()
+    listen = f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,nodelay"
+    start(scene, [socat, listen, f"EXEC:{program} 3 {device} {scene.folder / 'lock'}"], port)
+    return port

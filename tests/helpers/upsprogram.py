@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.ports import free_port
 from tests.helpers.process import environment
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
-from tests.helpers.servers import free_port
 from tests.helpers.upses import Client
 
 _APART = "mount -t tmpfs none /run && mkdir /run/nut && exec "

@@ -7,9 +7,10 @@ import socket
 import pytest
 
 from tests.helpers.exchange import World
+from tests.helpers.ports import free_port
 from tests.helpers.process import Scene
 from tests.helpers.programs import need
-from tests.helpers.servers import free_port, running
+from tests.helpers.servers import start
 from vmodem.call.records import render
 from vmodem.cli.dns import records
 from vmodem.config.load import parse_config
@@ -66,39 +67,39 @@ def test_numbers_that_a_name_server_knows(world: World, scene: Scene) -> None:
     command += ["--listen-address=127.0.0.1", "--bind-interfaces", "--local=/example.net/"]
     # The caller's own directory does not know the number.
     world.config = parse_config(text.replace('"5551234" = "vmodem:bank.example.net"\n', ""))
-    with running(scene, [*command, "--pid-file"], dns):
-        world.start()
-        lines = {name: world.dte(name) for name in "abc"}
-        callers = [world.dte(name) for name in ("caller", "caller2", "caller3", "caller4")]
-        for caller, name in zip(callers, "abc", strict=False):
-            caller.say(b"ATDT5551234\r")
-            caller.expect(b"CONNECT")
-            caller.say(b"hello " + name.encode())
-            lines[name].expect(b"hello " + name.encode())
-        callers[3].say(b"ATDT5551234\r")
-        callers[3].expect(b"BUSY")
-        lines["b"].close()  # hangs up, and with it the line is free
-        callers[1].expect(b"NO CARRIER")
-        lines["b"] = world.dte("b")
-        callers[3].say(b"ATDT5551234\r")
-        callers[3].expect(b"CONNECT")
-        for end in (*callers, *lines.values()):
-            end.close()
-        world.reactor.until(lambda: all(world.free(name) for name in "abc"))
-        # The first line is no more: its listener has died.
-        world.config = parse_config(
-            text.replace('"5551234" = "vmodem:bank.example.net"\n', "")
-            .replace("[modem.a]", "[modem.x]", 1)
-            .replace('modems = ["a", ', "modems = [")
-            .replace(f"unix:{world.folder}/a", f"unix:{world.folder}/x")
-            .replace(text.split('answer = "')[1].split('"')[0], f"tcp:{free_port()}:interface=127.0.0.1")
-        )
-        world.program.reload()
-        again, second = world.dte("caller"), world.dte("b")
-        again.say(b"ATDT5551234\r")
-        again.expect(b"CONNECT")
-        again.say(b"hello again")
-        second.expect(b"hello again")
+    start(scene, [*command, "--pid-file"], dns)
+    world.start()
+    lines = {name: world.dte(name) for name in "abc"}
+    callers = [world.dte(name) for name in ("caller", "caller2", "caller3", "caller4")]
+    for caller, name in zip(callers, "abc", strict=False):
+        caller.say(b"ATDT5551234\r")
+        caller.expect(b"CONNECT")
+        caller.say(b"hello " + name.encode())
+        lines[name].expect(b"hello " + name.encode())
+    callers[3].say(b"ATDT5551234\r")
+    callers[3].expect(b"BUSY")
+    lines["b"].close()  # hangs up, and with it the line is free
+    callers[1].expect(b"NO CARRIER")
+    lines["b"] = world.dte("b")
+    callers[3].say(b"ATDT5551234\r")
+    callers[3].expect(b"CONNECT")
+    for end in (*callers, *lines.values()):
+        end.close()
+    world.reactor.until(lambda: all(world.free(name) for name in "abc"))
+    # The first line is no more: its listener has died.
+    world.config = parse_config(
+        text.replace('"5551234" = "vmodem:bank.example.net"\n', "")
+        .replace("[modem.a]", "[modem.x]", 1)
+        .replace('modems = ["a", ', "modems = [")
+        .replace(f"unix:{world.folder}/a", f"unix:{world.folder}/x")
+        .replace(text.split('answer = "')[1].split('"')[0], f"tcp:{free_port()}:interface=127.0.0.1")
+    )
+    world.program.reload()
+    again, second = world.dte("caller"), world.dte("b")
+    again.say(b"ATDT5551234\r")
+    again.expect(b"CONNECT")
+    again.say(b"hello again")
+    second.expect(b"hello again")
 
 
 PROXIED = """
@@ -122,16 +123,13 @@ def test_haproxy_before_a_group(world: World, scene: Scene) -> None:
     conf.write_text(fragment.replace(f"bind *:{inner + 1}", f"bind 127.0.0.1:{outer}"))
     world.start()
     dte = world.dte("a", b"AT+VCID=1")
-    with running(scene, [program, "-db", "-f", str(conf)], outer):
-        world.reactor.run_for(0.5)  # to see whether it listens was a call already
-        world.reactor.until(lambda: world.free("a"))
-        dte.heard.clear()
-        with socket.create_connection(("127.0.0.1", outer), source_address=("127.0.0.9", 0)) as caller:
-            dte.expect(b"NMBR = 127000000009")
-            dte.say(b"ATA\r")
-            dte.expect(b"CONNECT 115200\r\n")
-            caller.sendall(b"through the proxy")
-            dte.expect(b"through the proxy")
+    start(scene, [program, "-db", "-f", str(conf)], outer)
+    with socket.create_connection(("127.0.0.1", outer), source_address=("127.0.0.9", 0)) as caller:
+        dte.expect(b"NMBR = 127000000009")
+        dte.say(b"ATA\r")
+        dte.expect(b"CONNECT 115200\r\n")
+        caller.sendall(b"through the proxy")
+        dte.expect(b"through the proxy")
 
 
 def test_two_processes_call_each_other_by_tls(scene: Scene) -> None:

@@ -8,12 +8,11 @@ import pwd
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.helpers.ppp import PppClient, TcpClient
-from tests.helpers.process import Dte, ModemProcess, Scene, until
+from tests.helpers.process import Dte, ModemProcess, Scene, children, until
 from tests.helpers.programs import need
 
 pytestmark = pytest.mark.interop
@@ -91,19 +90,6 @@ def slirp() -> str:
     return f"exec:{program} -P nozeros"
 
 
-def running(name: str) -> list[int]:
-    """Processes of this name that run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue
-        if text.split("(", 1)[1].startswith(name[:15] + ")") and text.rpartition(")")[2].split()[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
 def test_a_page_by_telephone(scene: Scene, slirp: str, pages: int) -> None:
     """ATDT, PPP, HTTP; under another account where that can be had; gone when the DTE hangs up."""
     user = ', user = "nobody"' if os.geteuid() == 0 else ""
@@ -111,9 +97,8 @@ def test_a_page_by_telephone(scene: Scene, slirp: str, pages: int) -> None:
     directory.write_text(f'"5551234" = {{ target = "{slirp}", note = "the Internet"{user} }}\n')
     modem = scene.modem("--directory", str(directory), "--init", "S12=10")
     dte = scene.dte(modem, "AT&D2")
-    before = running("slirp-fullbolt")
     dte.connect("5551234")
-    (pid,) = set(running("slirp-fullbolt")) - set(before)
+    (pid,) = until(lambda: children(modem.pid), "the program runs")
     if user:
         assert os.stat(f"/proc/{pid}").st_uid == pwd.getpwnam("nobody").pw_uid
     computer = Computer(dte)
@@ -124,7 +109,7 @@ def test_a_page_by_telephone(scene: Scene, slirp: str, pages: int) -> None:
     dte.buffer.clear()
     dte.escape()
     dte.ok("ATH")
-    until(lambda: pid not in running("slirp-fullbolt"), "slirp is gone", 2)
+    until(lambda: pid not in children(modem.pid), "slirp is gone")
     modem.wait_log(r"call to 5551234 .*local hang-up")
     modem.wait_log(r"slirp-fullbolt \(\d+\): the program (ended with|was ended by)")
 
@@ -164,5 +149,5 @@ def test_a_program_that_leaves_at_once(scene: Scene) -> None:
     modem = scene.modem("--entry", "5551234=exec:false")
     dte = scene.dte(modem, "ATQ0")
     dte.connect("5551234")
-    dte.expect("^\r\nNO CARRIER\r\n", 3)
+    dte.expect("^\r\nNO CARRIER\r\n")
     modem.wait_log(r"call to 5551234 .*the program ended with status 1")

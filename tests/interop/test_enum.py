@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.helpers.ports import free_port
 from tests.helpers.process import Scene
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor, reactor
-from tests.helpers.servers import free_port, running
+from tests.helpers.servers import start
 from vmodem.call.numbering import Numbering
 from vmodem.call.records import Line, Lines, Number, Records, render
 from vmodem.net.names.dns import DnsResolver
@@ -46,8 +45,7 @@ RECORDS = Records(
 )
 
 
-@contextmanager
-def dnsmasq(scene: Scene, records: Records) -> Iterator[int]:
+def dnsmasq(scene: Scene, records: Records) -> int:
     (program,) = need("dnsmasq")
     conf, port = scene.folder / "dnsmasq.conf", free_port()
     extra = "host-record=a.example.net,192.0.2.1,2001:db8::1\ncname=alias.example.net,a.example.net\n"
@@ -55,12 +53,11 @@ def dnsmasq(scene: Scene, records: Records) -> Iterator[int]:
     where = [f"--port={port}", "--listen-address=127.0.0.1", "--bind-interfaces", "--local=/example.net/"]
     options = ["--no-daemon", "--no-resolv", "--no-hosts", "--pid-file", f"--conf-file={conf}"]
     command = [program, *where, *options]
-    with running(scene, command, port):
-        yield port
+    start(scene, command, port)
+    return port
 
 
-@contextmanager
-def knot(scene: Scene, records: Records) -> Iterator[int]:
+def knot(scene: Scene, records: Records) -> int:
     (program,) = need("knotd")
     port = free_port()
     head = "@ 60 IN SOA ns hostmaster 1 60 60 60 60\n@ IN NS ns\nns IN A 127.0.0.1\na IN A 192.0.2.1\n"
@@ -72,17 +69,16 @@ def knot(scene: Scene, records: Records) -> Iterator[int]:
         f"database:\n    storage: {scene.folder / 'db'}\n"
         f"zone:\n  - domain: example.net\n    storage: {scene.folder}\n    zonefile-sync: -1\n"
     )
-    with running(scene, [program, "-c", str(conf)], port):
-        yield port
+    start(scene, [program, "-c", str(conf)], port)
+    return port
 
 
 SERVERS = {"dnsmasq": dnsmasq, "knot": knot}
 
 
 @pytest.fixture(params=list(SERVERS))
-def resolver(request: pytest.FixtureRequest, scene: Scene, reactor: Reactor) -> Iterator[DnsResolver]:
-    with SERVERS[request.param](scene, RECORDS) as port:
-        yield DnsResolver(reactor, ("127.0.0.1", port))
+def resolver(request: pytest.FixtureRequest, scene: Scene, reactor: Reactor) -> DnsResolver:
+    return DnsResolver(reactor, ("127.0.0.1", SERVERS[request.param](scene, RECORDS)))
 
 
 def ask(reactor: Reactor, how: Any, what: str) -> tuple[list[str], str]:
@@ -131,12 +127,12 @@ def test_names(reactor: Reactor, resolver: DnsResolver) -> None:
 def test_characters_that_mean_something(scene: Scene, reactor: Reactor) -> None:
     uri = r'tcp:a,b!c"d#e\\f:23'
     for name, server in SERVERS.items():
-        with server(scene, Records(APEX, (Number("5551236", uri),))) as port:
-            rules: list[Any] = []
-            resolver = DnsResolver(reactor, ("127.0.0.1", port))
-            resolver.naptr(f"6.3.2.1.5.5.5.{APEX}", rules.extend, rules.append)
-            reactor.until(lambda rules=rules: rules)
-            assert rewritten(rules[0].regexp, "5551236") == uri, name
+        port = server(scene, Records(APEX, (Number("5551236", uri),)))
+        rules: list[Any] = []
+        resolver = DnsResolver(reactor, ("127.0.0.1", port))
+        resolver.naptr(f"6.3.2.1.5.5.5.{APEX}", rules.extend, rules.append)
+        reactor.until(lambda rules=rules: rules)
+        assert rewritten(rules[0].regexp, "5551236") == uri, name
 
 
 def test_haproxy_takes_the_fragment(tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from tests.helpers.process import ROOT, Dte, Host, Scene, environment, until
+from tests.helpers.process import Dte, Host, Scene
+from tests.helpers.verbs import Verb
 
 
 @pytest.fixture
@@ -20,25 +19,7 @@ def start(scene: Scene, *keys: str) -> Dte:
     file = scene.folder / "vmodem.toml"
     lines = ["[modem.leased0]", f'line = "pty:{link}"', "answer = []", *keys]
     file.write_text("\n".join(lines) + "\n")
-    log, state = scene.folder / "log", scene.folder / "state"
-    with open(log, "wb") as out:
-        scene.spawn(
-            [
-                sys.executable,
-                "-m",
-                "vmodem",
-                "run",
-                "-c",
-                str(file),
-                "--state-dir",
-                str(state),
-            ],
-            stdout=out,
-            stderr=out,
-            cwd=ROOT,
-            env=environment(scene.folder),
-        )
-    until(lambda: b"vmodem: ready" in log.read_bytes(), "vmodem: ready")
+    Verb(scene, "run", "-c", str(file))
     dte = Dte(link)
     scene.finally_(dte.close)
     return dte
@@ -48,7 +29,7 @@ def test_from_the_start(scene: Scene, host: Host) -> None:
     """Connected without a DTE's doing, and again after the far end has left."""
     dte = start(scene, f'leased = "tcp:{host.number}"', 'init = "Q1&D0"')
     for turn in range(2):
-        peer = host.answer(5)
+        peer = host.answer()
         peer.send(b"down %d" % turn)
         dte.expect(b"^down %d$" % turn)
         dte.send(b"up %d" % turn)
@@ -60,12 +41,12 @@ def test_with_dtr(scene: Scene, host: Host) -> None:
     """While the line is open, and not when it is closed; a number of the directory will do."""
     keys = ['leased = "5551234"', 'leased_on = "dtr"', "[directory]", f'"5551234" = "tcp:{host.number}"']
     dte = start(scene, *keys)
-    peer = host.answer(5)
+    peer = host.answer()
     dte.expect(r"^\r\nCONNECT \d+\r\n")
     path = scene.folder / "leased0"
     dte.close()
-    assert peer.rest(2) == b""
+    assert peer.rest() == b""
     again = Dte(path)
     scene.finally_(again.close)
-    host.answer(5).send(b"again")
+    host.answer().send(b"again")
     again.expect("again$")

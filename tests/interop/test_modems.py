@@ -50,7 +50,7 @@ def test_call_from_one_to_the_other(scene: Scene, answer: str, who: str) -> None
     leaving.escape()
     staying.expect(r"\+\+\+")
     assert leaving.command("ATH") == b"\r\nOK\r\n"
-    assert staying.expect(r"NO CARRIER\r\n", 1) == b"\r\nNO CARRIER\r\n"
+    assert staying.expect(r"NO CARRIER\r\n") == b"\r\nNO CARRIER\r\n"
     staying.silent(0.3)
     leaving.silent(0.1)
     assert a.command("AT") == b.command("AT") == b"\r\nOK\r\n"
@@ -61,7 +61,7 @@ def test_closing_the_port_ends_the_call(scene: Scene, who: str) -> None:
     a, b = in_call(scene)
     leaving, staying = (a, b) if who == "caller" else (b, a)
     leaving.close()
-    assert staying.expect(r"NO CARRIER\r\n", 1) == b"\r\nNO CARRIER\r\n"
+    assert staying.expect(r"NO CARRIER\r\n") == b"\r\nNO CARRIER\r\n"
     staying.silent(0.2)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import socket
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.helpers.calls import Listening, closed_port, listening
+from tests.helpers.calls import Listening, listening
 from tests.helpers.certificates import Certificates, certificates
 from tests.helpers.reactors import Reactor, reactor
 from vmodem.net.stream import Cause, FdStream
@@ -43,12 +46,13 @@ class Program:
         os.set_blocking(self.process.stdout.fileno(), False)
 
     def type(self, text: bytes) -> None:
-        """Type a line; time enough passes for it to be read by itself, as commands have to be."""
+        """Type a line; it has been read by itself when this returns, as commands have to be."""
         assert self.process.stdin is not None
         self.process.stdin.write(text)
-        self.reactor.run_for(0.1)
+        pipe = self.process.stdin.fileno()
+        self.reactor.until(lambda: not unread(pipe), what=f"{text!r} is read")
 
-    def says(self, pattern: bytes) -> None:
+    def says(self, pattern: bytes) -> re.Match[bytes]:
         """Turn until it has printed this."""
 
         def found() -> Any:
@@ -57,6 +61,9 @@ class Program:
             return re.search(pattern, self.heard)
 
         self.reactor.until(found, what=f"{pattern!r}, not {self.heard!r}")
+        match = re.search(pattern, self.heard)
+        assert match
+        return match
 
     def end(self) -> None:
         self.process.kill()
@@ -64,6 +71,12 @@ class Program:
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()
+
+
+def unread(pipe: int) -> int:
+    """How many bytes are in a pipe."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return int(count)
 
 
 class Scene:
@@ -85,13 +98,10 @@ class Scene:
 
     def serve(self, *arguments: str) -> tuple[Program, int]:
         """s_server, listening."""
-        port = closed_port()
         program = self.program(
-            "s_server", "-accept", f"127.0.0.1:{port}", "-cert", self.far.cert, "-key", self.far.key,
-            *arguments,
-        )  # fmt: skip
-        program.says(b"ACCEPT")
-        return program, port
+            "s_server", "-accept", "127.0.0.1:0", "-cert", self.far.cert, "-key", self.far.key, *arguments
+        )
+        return program, int(program.says(rb"ACCEPT \S*:(\d+)\s")[1])
 
     def dial(self, port: int, settings: TlsClientSettings) -> Listening:
         """Our call to s_server."""

@@ -169,7 +169,7 @@ def test_pyserial(modem: ModemProcess, host: Host) -> None:
         assert port.read(len(BANNER)) == BANNER
         port.write(bytes(range(256)))
         assert peer.take(256) == bytes(range(256))
-    assert peer.rest(1) == b""
+    assert peer.rest() == b""
 
 
 # -- chat --------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_chat_provider(scene: Scene, modem: ModemProcess, host: Host) -> None:
         peer.send("password: ")
         peer.expect(r"^something\r")
         assert program.wait(10) == 0
-    assert peer.rest(1) == b""
+    assert peer.rest() == b""
 
 
 def test_chat_pap(scene: Scene, modem: ModemProcess, host: Host) -> None:
@@ -250,7 +250,7 @@ def test_chat_pap(scene: Scene, modem: ModemProcess, host: Host) -> None:
     with chat(scene, modem, "-T", "5551234", "-f", script) as program:
         peer = host.answer()
         assert program.wait(10) == 0
-    assert peer.rest(1) == b"\r"  # what the script sends after CONNECT
+    assert peer.rest() == b"\r"  # what the script sends after CONNECT
 
 
 @pytest.mark.parametrize(("number", "code"), [("5550000", 4), ("5559999", 6)], ids=["BUSY", "NO CARRIER"])

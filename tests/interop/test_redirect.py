@@ -19,8 +19,8 @@ import serial
 
 from tests.helpers.process import PATIENCE_S, Scene, Wire, environment, until
 from tests.helpers.programs import need
+from tests.helpers.servers import ser2net, sredird
 from tests.helpers.verbs import Far, Verb
-from tests.interop.test_rfc2217_clients import listens_at, ser2net
 
 pytestmark = pytest.mark.interop
 
@@ -45,14 +45,7 @@ def served_by_ser2net(scene: Scene, far: Far) -> int:
 
 
 def served_by_sredird(scene: Scene, far: Far) -> int:
-    program, socat = need("sredird", "socat")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    command = f"EXEC:{program} 3 {far.name} {scene.folder / 'lock'}"
-    listen = f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,nodelay"
-    scene.spawn([socat, listen, command], stdin=subprocess.DEVNULL)
-    listens_at(port)
-    return port
+    return sredird(scene, far.name)
 
 
 def served_by_us(scene: Scene, far: Far) -> int:
@@ -142,7 +135,7 @@ def test_the_application_keeps_its_port_while_the_server_is_away(scene: Scene, f
 @pytest.mark.parametrize("kind", ["tcp", "telnet"])
 def test_bytes_to_a_host(scene: Scene, link: Path, kind: str) -> None:
     host = scene.host()
-    redirect(scene, link, f"{kind}:127.0.0.1:{host.port}")
+    redirected = redirect(scene, link, f"{kind}:127.0.0.1:{host.port}")
     peer = host.answer()
     application = serial.Serial(str(link), 9600, timeout=10)
     application.write(b"question")
@@ -150,6 +143,7 @@ def test_bytes_to_a_host(scene: Scene, link: Path, kind: str) -> None:
     peer.send(b"answer")
     assert application.read(6) == b"answer"
     peer.reset()
+    redirected.wait_log(rf"{kind}:.*: .*reset")
     application.write(b"held")
     again = host.answer()
     again.expect(b"held")
@@ -161,7 +155,7 @@ def test_packets_by_udp(scene: Scene, link: Path) -> None:
         host.bind(("127.0.0.1", 0))
         host.settimeout(10)
         to = f"udp:127.0.0.1:{host.getsockname()[1]}"
-        redirect(scene, link, to, "--pack", "delimiter=\\r", "--pack", "idle=0.5")
+        redirect(scene, link, to, "--pack", "delimiter=\\r", "--pack", "idle=60")
         application = serial.Serial(str(link), 9600, timeout=10)
         application.write(b"one\rtw")
         application.write(b"o\r")
@@ -191,7 +185,7 @@ def test_picocom(scene: Scene, far: Far, link: Path) -> None:
     os.close(slave)
     terminal.expect(b"Terminal ready")
     until(lambda: far.speed == termios.B4800, "the speed travels")
-    assert far.stop_bits == 2
+    until(lambda: far.stop_bits == 2, "the stop bits travel")
     terminal.send(b"typed")
     far.expect(b"typed")
     far.send(b"printed")

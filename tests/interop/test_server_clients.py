@@ -18,7 +18,7 @@ from tests.helpers.fakeport import FakePort
 from tests.helpers.process import Scene, Wire, call
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
-from tests.interop.test_rfc2217_clients import ser2net
+from tests.helpers.servers import ser2net
 from vmodem.app.port import PortService
 from vmodem.config.schema import PortConfig
 
@@ -85,8 +85,7 @@ def bench(reactor: Reactor) -> Iterator[Callable[[str], Bench]]:
     yield make
     for each in made:
         reactor.wait_for(each.service.stop())
-    # Clients that are being let go of in order.
-    reactor.until(lambda: not reactor.getDelayedCalls(), 10)
+    reactor.until_idle()  # clients are being let go of in order
 
 
 def terminal(scene: Scene, command: list[str]) -> tuple[Wire, subprocess.Popen[bytes]]:

@@ -7,6 +7,7 @@ import os
 import pwd
 import random
 import shlex
+import signal
 import socket
 import subprocess
 import time
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.calls import Listening, closed_port, descriptors
-from tests.helpers.process import Scene, until
+from tests.helpers.process import Scene, children, until
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor, reactor
 from vmodem.net.ssh.call import SshSettings, open_ssh
@@ -101,6 +102,12 @@ class Server:
                 **more,
             }
         )
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
 
 
 class Call:
@@ -224,11 +231,8 @@ def test_a_dead_server_is_an_ending(scene: Scene, reactor: Reactor) -> None:
     server = Server(scene, "echo on; exec sleep 60")
     user = Call(reactor, server.settings()).user()
     reactor.until(lambda: b"on" in user.data)
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True
-    )
-    for pid in children.stdout.split():
-        os.kill(int(pid), 9)
+    for pid in children(server.process.pid):
+        os.kill(pid, signal.SIGKILL)
     reactor.until(lambda: user.endings)
     user.stream.close(1)
 
@@ -303,7 +307,7 @@ def test_keys_in_an_agent(scene: Scene, reactor: Reactor) -> None:
     agent, add = need("ssh-agent", "ssh-add")
     path = scene.folder / "agent"
     scene.spawn([agent, "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
-    until(path.exists, "the agent is there")
+    until(lambda: listens(path), "the agent is there")
     for kind in ("rsa", "ed25519"):
         key = keygen(scene.folder, f"held_{kind}", kind)
         environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
@@ -330,9 +334,9 @@ def test_no_terminal(scene: Scene, reactor: Reactor) -> None:
 
 def test_what_it_costs_to_open(scene: Scene, reactor: Reactor) -> None:
     server = Server(scene, "echo on")
-    began = time.monotonic()
+    began = time.process_time()
     Call(reactor, server.settings()).stream().abort()
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 2
 
 
 def test_a_modem_dials_a_login(scene: Scene) -> None:

@@ -23,9 +23,10 @@ import serial
 import serial.rfc2217
 
 from tests.helpers.ends import Watching
-from tests.helpers.process import Scene, until
+from tests.helpers.process import Scene
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
+from tests.helpers.servers import ser2net
 from vmodem.net.incoming.accept import Acceptor
 from vmodem.net.options import tune
 from vmodem.net.stream import Ending, FdStream, Stream
@@ -164,21 +165,6 @@ def echoes(reactor: Reactor, stream: Stream, user: Watching, text: bytes, seed: 
     assert bytes(user.data) == text
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def listens_at(port: int) -> None:
-    """Wait until somebody listens there; connecting would already be a client."""
-
-    def listens() -> bool:
-        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
-
-    until(listens, "a listener")
-
-
 # -- our own -------------------------------------------------------------------------------------------------
 
 
@@ -312,24 +298,6 @@ def test_zmodem_over_our_own_telnet(scene: Scene, sides: Sides, reactor: Reactor
 # -- ser2net -------------------------------------------------------------------------------------------------
 
 
-def ser2net(scene: Scene, accepter: str, connector: str) -> int:
-    """Start it between these two; returns where it listens."""
-    (program,) = need("ser2net")
-    port = free_port()
-    config = scene.folder / "ser2net.yaml"
-    config.write_text(
-        f"connection: &port\n  accepter: {accepter},127.0.0.1,{port}\n  connector: {connector}\n"
-    )
-    scene.spawn(
-        [program, "-n", "-u", "-c", str(config), "-P", str(scene.folder / "ser2net.pid")],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    listens_at(port)
-    return port
-
-
 def test_every_byte_through_ser2net(scene: Scene, sides: Sides, reactor: Reactor) -> None:
     stream = sides.client(ser2net(scene, "telnet,tcp", "echo"))
     user = Watching(stream)
@@ -390,11 +358,11 @@ class Terminal:
     def type(self, text: bytes) -> None:
         self.stream.write(text)
 
-    def expect(self, text: bytes) -> None:
-        """Wait until it is on the screen."""
+    def expect(self, text: bytes, times: int = 1) -> None:
+        """Wait until it is on the screen, so many times."""
         with contextlib.suppress(pytest.fail.Exception):
-            self.reactor.until(lambda: text in self.user.data)
-        assert text in bytes(self.user.data)
+            self.reactor.until(lambda: self.user.data.count(text) >= times)
+        assert bytes(self.user.data).count(text) >= times, bytes(self.user.data)
 
 
 def test_the_telnet_program_calls_us(scene: Scene, sides: Sides, reactor: Reactor) -> None:
@@ -415,18 +383,18 @@ def test_the_telnet_program_calls_us(scene: Scene, sides: Sides, reactor: Reacto
     terminal.type(b"send brk\r")
     reactor.until(lambda: "break" in users[0].story, what="a break")
     terminal.type(b"\x1d")
-    reactor.run_for(0.1)
+    terminal.expect(b"telnet> ", 2)
     terminal.type(b"send ayt\r")
     terminal.expect(b"[vmodem: yes]")
     terminal.type(b"\x1d")
-    reactor.run_for(0.1)
+    terminal.expect(b"telnet> ", 3)
     terminal.type(b"send synch\r")
     reactor.run_for(0.1)
     terminal.type(b"after synch\r")
     terminal.expect(b"after synch\r")
     assert bytes(users[0].data) == b"hello\r" + keys + b"after synch\r"
     terminal.type(b"\x1d")
-    reactor.run_for(0.1)
+    terminal.expect(b"telnet> ", 4)
     terminal.type(b"quit\r")
     reactor.until(lambda: users[0].endings)
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.helpers.certificates import Certificates
+from tests.helpers.ports import free_port
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
-from tests.helpers.servers import free_port
 from tests.helpers.upses import FakeDriver
 from tests.helpers.upsprogram import Upsmon, python
 from vmodem.app.upsdesk import Desk
@@ -90,9 +90,7 @@ class Stage:
                 process.communicate()
         for service in self.services:
             self.reactor.wait_for(service.stop())
-        own = set(self.reactor._internalReaders)
-        self.reactor.until(lambda: not set(self.reactor.getReaders()) - own)
-        self.reactor.run_for(0.01)  # what is due has been done
+        self.reactor.until_idle()
 
 
 @pytest.fixture

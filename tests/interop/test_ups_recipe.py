@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.helpers.ports import free_port
 from tests.helpers.process import Peer, Scene, call
 from tests.helpers.reactors import Reactor
-from tests.helpers.servers import free_port
 from tests.helpers.upslines import MegatecUps, PtyEnd
 from tests.helpers.verbs import Verb
 from tests.house.tree import ROOT

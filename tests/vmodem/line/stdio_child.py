@@ -32,6 +32,7 @@ def main() -> None:
                 tell(f"rate {line.rate}")
             elif b"!pause" in data:
                 line.pause()
+                tell("paused")
                 reactor.callLater(0.2, line.resume)
             else:
                 line.write(b"<" + data + b">")

@@ -165,7 +165,7 @@ def test_a_hang_up_is_seen_while_paused(reactor: Reactor, begin: Begin, connect:
         emulator.sock.sendall(b"\xff\x00")
         start = time.monotonic()
         reactor.until(lambda: not user.dtr)
-        assert time.monotonic() - start < 0.3
+        assert time.monotonic() - start < 1
         assert len(user.data) == 1000
         # How long it is off is measured by who hears of it, so its return is told at once, too.
         emulator.sock.sendall(b"after\xff\x01y")

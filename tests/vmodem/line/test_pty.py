@@ -403,7 +403,7 @@ def test_b0_hangs_up_and_speed_brings_dtr_back(
     terminal.set_speed(termios.B0)
     start = time.monotonic()
     reactor.until(lambda: not user.dtr)
-    assert time.monotonic() - start < 0.2
+    assert time.monotonic() - start < 1
     assert line.rate == 0
     line.call_active(False)  # the modem has hung up
     terminal.set_speed(termios.B9600)
@@ -606,7 +606,7 @@ def test_closing_is_seen_while_reading_is_paused(
     terminal.close()
     start = time.monotonic()
     reactor.until(lambda: not user.dtr)
-    assert time.monotonic() - start < 0.3
+    assert time.monotonic() - start < 1
     assert user.events[1:] == [b"still to be sent", ("dtr", False)]
     line.resume()
 
@@ -863,17 +863,22 @@ def test_stop_leaves_the_last_words_to_be_read(
     start = time.monotonic()
     stopped = line.stop()
     assert line.stop() is stopped
-    reactor.run_for(0.1)
-    assert terminal.take() == b"NO CARRIER"
+    assert received(reactor, terminal, 10) == b"NO CARRIER"
     reactor.wait_for(stopped)
-    assert 0.25 < time.monotonic() - start < 0.5
+    assert 0.25 < time.monotonic() - start < 2
     assert select.select([terminal.fd], [], [], 0)[0]  # hung up
     assert os.read(terminal.fd, 10) == b""
 
 
 @pytest.mark.parametrize("state", ["closed", "open", "blocked", "paused", "leaving"])
 def test_stop_in_every_state(
-    reactor: Reactor, begin: Begin, line: PtyLine, link: str, dte: Any, state: str
+    reactor: Reactor,
+    begin: Begin,
+    line: PtyLine,
+    link: str,
+    dte: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
 ) -> None:
     user = begin(line)
     if state != "closed":
@@ -887,13 +892,12 @@ def test_stop_in_every_state(
         line.pause()
         terminal.send(b"unread")
     events = list(user.events)
-    start = time.monotonic()
+    if state in ("closed", "leaving"):
+        monkeypatch.setattr("vmodem.line.pty.LAST_WORDS_S", 60.0)  # nobody is there to read them
     stopped = line.stop()
     if state == "leaving":
         terminal.close()
-    reactor.wait_for(stopped, 0.5)
-    if state in ("closed", "leaving"):
-        assert time.monotonic() - start < 0.2
+    reactor.wait_for(stopped)
     assert user.events == events  # a stopped line tells nothing
     assert not os.path.lexists(link)
 

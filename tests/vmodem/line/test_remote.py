@@ -187,7 +187,7 @@ def test_break_both_ways(reactor: Reactor, begin: Begin, server: Server) -> None
     reactor.until(lambda: BreakSet(False) in server.read().events)
     assert time.monotonic() - start >= 0.1
     reactor.until(lambda: server.read().events.count(BreakSet(False)) == 2)
-    assert time.monotonic() - start < 0.1 + 2 * BREAK_LIMIT_S
+    assert time.monotonic() - start < 0.1 + 10 * BREAK_LIMIT_S  # and not 30 s
     assert server.events == [
         b"before",
         BreakSet(True),
@@ -237,13 +237,13 @@ def test_sent_means_that_the_remote_transmitter_is_empty(
     line.when_sent(lambda: sent.append(time.monotonic() - start))
     assert not sent
     reactor.until(lambda: sent)
-    assert 0.2 <= sent[0] < 0.5
+    assert 0.2 <= sent[0] < 2
     monkeypatch.setattr(sentclock, "LIMIT_S", 0.1)
     line.write(b"x" * 100_000)
     start = time.monotonic()
     line.when_sent(lambda: sent.append(time.monotonic() - start))
     reactor.until(lambda: server.read() and len(sent) == 2)
-    assert sent[1] < 1
+    assert sent[1] < 5
 
 
 def test_back_pressure(reactor: Reactor, begin: Begin, server: Server) -> None:

@@ -123,12 +123,12 @@ def test_pausing() -> None:
         assert child.stdout is not None
         assert child.stderr is not None
         read_until(child.stderr.fileno(), b"dtr True")
-        os.write(child.stdin.fileno(), b"!pause")
-        time.sleep(0.05)
-        os.write(child.stdin.fileno(), b"A")
         start = time.monotonic()
+        os.write(child.stdin.fileno(), b"!pause")
+        read_until(child.stderr.fileno(), b"paused")
+        os.write(child.stdin.fileno(), b"A")
         read_until(child.stdout.fileno(), b"<A>")
-        assert time.monotonic() - start > 0.05
+        assert time.monotonic() - start >= 0.2
         child.communicate(b"", 10)
 
 

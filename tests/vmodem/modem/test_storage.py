@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -23,14 +24,24 @@ from vmodem.modem import storage
 from vmodem.modem.record import CallRecord
 from vmodem.modem.storage import StateFolder, default_folder, prepare_folder
 
+#: For each number that it reads it starts a process that stores from there on, and waits for its end.
 STORING = """
-import sys
+import os, sys
 from vmodem.modem.storage import StateFolder, prepare_folder
 from atparser import Store
 state = StateFolder(sys.argv[1], "m")
 store = Store()
-for turn in range(10**9):
-    print("next", flush=True)
+for line in sys.stdin.buffer:
+    child = os.fork()
+    if not child:
+        break
+    os.write(1, b"%d\\n" % child)
+    os.waitpid(child, 0)
+    os.write(1, b"killed\\n")
+else:
+    sys.exit()
+for turn in range(int(line), 10**9):
+    os.write(1, b".")
     value = turn % 200
     registers = {"0": value, "7": value, "30": value}
     store.profiles[0] = {"commands": {}, "extended": {}, "settings": {}, "registers": registers}
@@ -104,24 +115,26 @@ def test_killed_while_storing(tmp_path: Path) -> None:
     """Killed forty times at any moment, the file is always whole: the old settings or the new."""
     moments = random.Random(9)
     seen = set()
-    for _ in range(40):
-        child = subprocess.Popen(
-            [sys.executable, "-c", STORING, str(tmp_path)],
-            env=environment(tmp_path),
-            stdout=subprocess.PIPE,
-        )
-        assert child.stdout is not None
-        for _ in range(moments.randrange(2, 20)):  # it has stored one file less than it says
-            child.stdout.readline()
-        time.sleep(moments.uniform(0, 0.002))
-        child.kill()
-        child.wait()
-        child.stdout.close()
-        file = tmp_path / "m.profile.json"
-        if file.exists():
-            profile = Store(json.loads(file.read_bytes())).profiles[0]["registers"]
-            assert len({profile[number] for number in ("0", "7", "30")}) == 1
-            seen.add(profile["0"])
+    command = [sys.executable, "-c", STORING, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(tmp_path), bufsize=0, **pipes) as starter:
+        assert starter.stdin is not None
+        assert starter.stdout is not None
+        for turn in range(40):
+            starter.stdin.write(b"%d\n" % (turn * 31))
+            said = b""
+            while b"\n" not in said or said.count(b".") <= turn % 4:
+                said += starter.stdout.read(100)
+            time.sleep(moments.uniform(0, 0.003))
+            os.kill(int(said.replace(b".", b"")), signal.SIGKILL)
+            while not said.endswith(b"killed\n"):
+                said += starter.stdout.read(100)
+            file = tmp_path / "m.profile.json"
+            if file.exists():
+                profile = Store(json.loads(file.read_bytes())).profiles[0]["registers"]
+                assert len({profile[number] for number in ("0", "7", "30")}) == 1
+                seen.add(profile["0"])
+        starter.stdin.close()
     assert len(seen) > 5
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.accessserver import Server
+from tests.helpers.ports import free_port
 from tests.helpers.programs import need
 from tests.helpers.reactors import Reactor
 from vmodem.port import remote
@@ -223,7 +224,7 @@ def test_sent_is_a_guess_at_the_rate(reactor: Reactor, begin: Begin, server: Ser
     port.when_sent(lambda: user.done.append(1))
     port.when_sent(lambda: user.done.append(2))
     reactor.until(lambda: user.done[1:] == [1, 2])
-    assert 0.18 <= reactor.seconds() - began < 0.5
+    assert 0.18 <= reactor.seconds() - began < 2
 
 
 def test_a_suspended_server_holds_us_up(reactor: Reactor, begin: Begin, server: Server) -> None:
@@ -463,7 +464,7 @@ def test_a_port_that_takes_harm_is_connected_to_rarely(
         reactor.until(lambda: not user.present)
         gone = reactor.seconds()
         reactor.until(server.accepted, 3)
-        assert pause - 0.05 < reactor.seconds() - gone < pause + 0.6
+        assert pause * 0.8 < reactor.seconds() - gone < pause * 1.9
 
 
 def test_nobody_there_at_first(reactor: Reactor, begin: Begin, server: Server) -> None:
@@ -541,11 +542,6 @@ def spawn() -> Iterator[Callable[[list[str]], None]]:
         each.terminate()
     for each in started:
         each.wait(5)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def round_trip(reactor: Reactor, port: RemotePort, user: User, device: Device) -> None:

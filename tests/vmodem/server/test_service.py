@@ -99,7 +99,7 @@ class Bench:
             sock.close()
         for service in self.services:
             self.reactor.wait_for(service.stop())
-        self.reactor.run_for(0.05)
+        self.reactor.until_idle()
 
 
 @pytest.fixture
