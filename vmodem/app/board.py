@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from vmodem.call.caller import Caller
     from vmodem.call.directory import Directory
     from vmodem.call.doorkeeper import DoorSettings
-    from vmodem.call.originate import Numbering, OfferInside
+    from vmodem.call.originate import Numbering
+    from vmodem.call.placing import OfferInside
     from vmodem.call.target import Target
     from vmodem.net.names.resolve import Resolver
     from vmodem.net.stream import Stream

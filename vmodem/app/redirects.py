@@ -16,7 +16,7 @@ from .start import EX_UNAVAILABLE, EX_USAGE, STOP_LIMIT_S, StartError
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from vmodem.call.originate import OfferInside
+    from vmodem.call.placing import OfferInside
 
 
 class RedirectService:

@@ -164,7 +164,7 @@ class Station:
 
     def _fill(self, config: ModemConfig) -> None:
         """What can change at any time."""
-        from vmodem.call.paired import Partners
+        from vmodem.call.partners import Partners
         from vmodem.call.target import parse_target
         from vmodem.modem.leased import parse_leased
         from vmodem.net.admission.rules import DialRules

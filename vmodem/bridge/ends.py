@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vmodem.call.originate import OfferInside
+from vmodem.call.placing import OfferInside
 from vmodem.call.target import TargetError, parse_target
 from vmodem.port.base import Port, PortError
 from vmodem.port.parse import make_port, parse_port

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from vmodem.call.originate import OfferInside
+from vmodem.call.placing import OfferInside
 from vmodem.call.reach import Reach
 from vmodem.call.target import Target
 from vmodem.net.names.resolve import Resolver

@@ -25,7 +25,7 @@ from vmodem.net.stream import LINGER_S, Stream
 from .caller import Caller
 from .directory import Directory
 from .doorkeeper import Doorkeeper, DoorSettings
-from .paired import Partners
+from .partners import Partners
 
 if TYPE_CHECKING:
     from vmodem.net.pair.ends import Introduction, PairAcceptor

@@ -1,17 +1,16 @@
 """How each kind of target is reached.
 
-A carrier is begun with the attempt it works for and ends it with ``reached`` or ``failed``; what it has under
-way it names by ``wait_for``, so that it can be given up at any moment.  Layers over a connection are imported
-when the first call needs them.
+Layers over a connection are imported when the first call needs them.
 
-What does not belong here: which target is meant, and whether it may be called at all.
+What does not belong here: what a carrier is (placing.py), which target is meant, and whether it may be
+called at all.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from twisted.logger import Logger
 
@@ -23,13 +22,9 @@ from vmodem.net.telnet.settings import Role, TelnetSettings
 
 from . import program, services
 from .caller import Caller
-from .paired import Layer, call_partner
+from .paired import call_partner
+from .placing import Carrier, Layer, Placing
 from .target import BUILT_INS
-
-if TYPE_CHECKING:
-    from .originate import Attempt
-
-Carrier = Callable[["Attempt"], None]
 
 _log = Logger()
 
@@ -41,7 +36,7 @@ def _place(layer: Layer | None = None, *, bare: bool = False) -> Carrier:
     """Connect by TCP, then put a layer over the connection.  ``bare``: nothing but bytes is spoken there, and
     so it may be the other vmodem of a pair."""
 
-    def carry(attempt: Attempt) -> None:
+    def carry(attempt: Placing) -> None:
         def opened(stream: Stream, where: Destination) -> None:
             partners = attempt.origin.partners
             if bare and partners.holds(str(where.ip)):
@@ -66,30 +61,30 @@ def _place(layer: Layer | None = None, *, bare: bool = False) -> Carrier:
     return carry
 
 
-def _telnet(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
+def _telnet(attempt: Placing, below: Stream, opened: Opened, failed: OpenFailed) -> None:
     from vmodem.net.telnet.stream import TelnetStream
 
     opened(TelnetStream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
 
 
-def _auto(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
+def _auto(attempt: Placing, below: Stream, opened: Opened, failed: OpenFailed) -> None:
     from vmodem.net.telnet.auto import AutoStream
 
     opened(AutoStream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
 
 
-def _rfc2217(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> None:
+def _rfc2217(attempt: Placing, below: Stream, opened: Opened, failed: OpenFailed) -> None:
     from vmodem.net.telnet.comport import Rfc2217Stream
 
     opened(Rfc2217Stream(attempt.reactor, below, Role.CLIENT, _telnet_settings(attempt)))
 
 
-def _telnet_settings(attempt: Attempt) -> TelnetSettings:
+def _telnet_settings(attempt: Placing) -> TelnetSettings:
     cr_nul: Any = attempt.target.option("cr-nul", "auto")
     return TelnetSettings(cr_nul=cr_nul)
 
 
-def _tls(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
+def _tls(attempt: Placing, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
     from vmodem.net.tls.begin import TlsClientSettings, TlsError, load_client, open_client
 
     target = attempt.target
@@ -103,7 +98,7 @@ def _tls(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) ->
     return open_client(attempt.reactor, below, context, opened, failed)
 
 
-def _ssh(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
+def _ssh(attempt: Placing, below: Stream, opened: Opened, failed: OpenFailed) -> Opening | None:
     try:
         from vmodem.net.ssh.call import SshSettings, open_ssh
     except ImportError as exc:
@@ -115,7 +110,7 @@ def _ssh(attempt: Attempt, below: Stream, opened: Opened, failed: OpenFailed) ->
     return open_ssh(attempt.reactor, below, settings, opened, failed)
 
 
-def _udp(attempt: Attempt) -> None:
+def _udp(attempt: Placing) -> None:
     from vmodem.net.udp.stream import connect_udp
 
     def located(destinations: list[Destination]) -> None:
@@ -133,14 +128,14 @@ def _udp(attempt: Attempt) -> None:
 # -- inside this machine -------------------------------------------------------------------------------------
 
 
-def _unix(attempt: Attempt) -> None:
+def _unix(attempt: Placing) -> None:
     if attempt.allowed():
         path = attempt.target.path
         there = Destination(socket.AF_UNIX, path, f"unix:{path}")
         attempt.connect([there], lambda stream, where: attempt.reached(stream, where.printable))
 
 
-def _program(attempt: Attempt) -> None:
+def _program(attempt: Placing) -> None:
     if not attempt.allowed():
         return
     user = attempt.entry.user if attempt.entry is not None else ""
@@ -158,7 +153,7 @@ def _program(attempt: Attempt) -> None:
         attempt.wait_for(starting)
 
 
-def _service(attempt: Attempt) -> None:
+def _service(attempt: Placing) -> None:
     origin = attempt.origin
 
     def page() -> str:
@@ -172,7 +167,7 @@ def _service(attempt: Attempt) -> None:
     attempt.reached(stream, f"{attempt.target.kind} service")
 
 
-def _inside(attempt: Attempt) -> None:
+def _inside(attempt: Placing) -> None:
     """Ring a modem or a group of this process, or this modem's own answer side."""
     target, origin = attempt.target, attempt.origin
     if target.kind != "loop" and not attempt.allowed():

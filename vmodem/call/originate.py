@@ -25,10 +25,10 @@ from vmodem.net.names.resolve import Lookup, Resolver, SystemResolver
 from vmodem.net.pace import PacedStream
 from vmodem.net.stream import FdStream, Stream, unheard
 
-from .caller import Caller
 from .diallimit import DialLimit
 from .directory import Directory, Entry, Match
-from .paired import Partners
+from .partners import Partners
+from .placing import OfferInside, Placing
 from .target import PLACES, Target
 
 #: The port of an address that names none: 23, as every modem on a network has it.
@@ -51,9 +51,6 @@ _TELLING: Final = (
     CallFailure.UNANSWERED,
 )
 
-#: Offers a call to a modem or group of this process (``line:``, ``group:``), or to this modem's own answer
-#: side (``loop:``).  False: busy.
-OfferInside = Callable[[Target, Stream, Caller], bool]
 Connected = Callable[[Stream, "Route"], None]
 Failed = Callable[[CallFailure, str], None]
 
@@ -194,17 +191,16 @@ class Originator:
         return Plan(Target(kind, host=address.host, port=port, user=address.user, options=options))
 
 
-class Attempt:
-    """A call being placed.  ``Originator.originate`` makes it; a carrier (:mod:`vmodem.call.carriers`) uses
-    it to say how it went."""
+class Attempt(Placing):
+    """A call being placed.  ``Originator.originate`` makes it."""
 
     _log = Logger()
+    origin: Originator
 
     def __init__(self, origin: Originator, dial: DialString, connected: Connected, failed: Failed) -> None:
         self.origin = origin
         self.reactor = origin.reactor
         self.match: Match | None = None
-        #: What is being tried now.
         self.target = Target("tcp")
         self._dial = dial
         self._connected = connected
@@ -230,12 +226,10 @@ class Attempt:
 
     @property
     def over(self) -> bool:
-        """Whether the call is connected, failed or given up."""
         return self._over
 
     @property
     def entry(self) -> Entry | None:
-        """The directory entry; None when the address was dialled itself."""
         return None if self.match is None else self.match.entry
 
     # -- which target --------------------------------------------------------------------------------------
@@ -313,12 +307,9 @@ class Attempt:
     # -- for carriers --------------------------------------------------------------------------------------
 
     def wait_for(self, pending: Any) -> None:
-        """``pending`` is under way; it is cancelled with the call.  None: nothing is."""
         self._pending = pending
 
     def allowed(self) -> bool:
-        """Whether a target without an address may be called: the directory is the only way to one.  When not,
-        the call has failed."""
         decision = self.origin.dial_rules.directory
         if self._owners:
             return True
@@ -330,8 +321,6 @@ class Attempt:
         return decision.allowed
 
     def locate(self, located: Callable[[list[Destination]], None]) -> None:
-        """Turn the target's host and port into addresses that may be called; ``located`` gets at least one,
-        perhaps at once.  What cannot be found or may not be called has failed."""
         found = literal(self.target.host)
         if found is not None:
             self._judge([found[0]], found[1], True, located)
@@ -349,8 +338,6 @@ class Attempt:
     def connect(
         self, destinations: Sequence[Destination], reached: Callable[[FdStream, Destination], None]
     ) -> None:
-        """Connect to the first of ``destinations`` that answers."""
-
         def done(stream: FdStream, where: Destination) -> None:
             self._pending = None
             reached(stream, where)
@@ -358,12 +345,10 @@ class Attempt:
         self.wait_for(Connecting(self.reactor, destinations, done, self._unreached))
 
     def far_rings(self) -> None:
-        """The far modem rings: somebody is there, and no other line need be tried."""
         self._end_limit()
         self.rang()
 
     def reached(self, stream: Stream, peer: str) -> None:
-        """The call is connected.  ``peer`` is for people."""
         self._over, self._pending = True, None
         self._end_limit()
         rule = self.match.rule if self.match is not None else ""
@@ -374,7 +359,6 @@ class Attempt:
         self._connected(stream, Route(self._dial.raw, self.target, rule, peer, entry, rate))
 
     def failed(self, failure: CallFailure, reason: str) -> None:
-        """This target cannot be had; the next one is tried."""
         self._pending = None
         self._end_limit()
         if self._worst is None or _TELLING.index(failure) >= _TELLING.index(self._worst[0]):

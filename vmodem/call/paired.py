@@ -1,28 +1,22 @@
-"""Calls to and from the other vmodem of a pair: who counts as one, and what becomes of a call to one.
+"""What becomes of a call to the other vmodem of a pair.
 
-Without a pair nothing here is done, and no byte of it is ever sent to anybody else.
-
-What does not belong here: the protocol (:mod:`vmodem.net.pair.ends`), and result codes.
+What does not belong here: who counts as one (partners.py), the protocol (:mod:`vmodem.net.pair.ends`),
+and result codes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from atparser.actions import CallFailure
 from vmodem.net.address import Destination
-from vmodem.net.admission.rules import CallerRules
 from vmodem.net.connect import Connecting
-from vmodem.net.layer import Opened, OpenFailed, Opening
+from vmodem.net.layer import Opening
 from vmodem.net.signals import Unanswered
 from vmodem.net.stream import FdStream, Stream
 
-if TYPE_CHECKING:
-    from .originate import Attempt
-
-#: Puts a layer over a fresh connection; returns what is under way, or None when it has already answered.
-Layer = Callable[["Attempt", Stream, Opened, OpenFailed], Opening | None]
+from .placing import Layer, Placing
 
 _FAILURES: Final = {
     Unanswered.BUSY: CallFailure.REFUSED,
@@ -31,29 +25,8 @@ _FAILURES: Final = {
 }
 
 
-class Partners:
-    """Where the other vmodem of a pair is: networks and addresses, as ``allow_callers`` has them.
-
-    ``secret`` is what both ends know, "" for nothing.  Raises
-    :class:`vmodem.net.admission.rules.AccessError`.
-    """
-
-    def __init__(self, networks: Sequence[str] = (), secret: str = "") -> None:
-        self._rules = CallerRules(networks)
-        self._any = bool(networks)
-        self.secret = secret.encode()
-
-    def __bool__(self) -> bool:
-        """Whether there is a pair at all."""
-        return self._any
-
-    def holds(self, host: str) -> bool:
-        """Whether a partner may be at this address (a literal; "" is none)."""
-        return self._any and bool(host) and self._rules.judge(host).allowed
-
-
 def call_partner(
-    attempt: Attempt, stream: Stream, where: Destination, layer: Layer | None, secret: bytes
+    attempt: Placing, stream: Stream, where: Destination, layer: Layer | None, secret: bytes
 ) -> None:
     """Go on with a call that has reached a partner; other connections go the same way as the first."""
     from vmodem.net.pair.ends import PairDialer
@@ -85,7 +58,7 @@ class _Reconnecting:
 
     def __init__(
         self,
-        attempt: Attempt,
+        attempt: Placing,
         where: Destination,
         layer: Layer | None,
         connected: Callable[[Stream], None],

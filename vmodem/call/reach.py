@@ -17,7 +17,8 @@ from vmodem.net.stream import Stream
 from vmodem.net.timer import Timer
 
 from .directory import Directory
-from .originate import OfferInside, Originator
+from .originate import Originator
+from .placing import OfferInside
 from .target import Target
 
 #: How long a target may take, in seconds.

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.logger import Logger
-
+from vmodem.net.layer import Layer
 from vmodem.net.signals import signals_of
-from vmodem.net.stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
+from vmodem.net.stream import Stream
 
 #: Bits on a telephone line for each byte: start, eight of data, stop.
 BITS_PER_BYTE: Final = 10
@@ -30,49 +29,26 @@ ROOM: Final = 64
 _NEARLY: Final = 0.001
 
 
-class PacedStream:
+class PacedStream(Layer):
     """A :class:`vmodem.net.stream.Stream` that carries ``inner`` at ``rate`` bit/s each way.
 
-    ``inner`` must not have been started; it belongs to this stream from now on.  The end of ``inner`` is told
-    when everything it had sent has been delivered; a user who is paused meanwhile hears of it after resuming.
+    ``inner`` must not have been started; it belongs to this stream from now on.
     """
 
-    _log = Logger()
-    break_received: Callable[[], None] = staticmethod(unheard)
+    # Breaks that wait for the bytes of their lane to have gone.
+    _break_out: float | None = None
+    _break_in = False
 
     def __init__(self, reactor: Any, inner: Stream, rate: int) -> None:
         if rate <= 0:
             raise ValueError(f"a rate in bit/s was expected, not {rate}")
-        self.peer = inner.peer
+        super().__init__(reactor, inner)
         self.signals = signals_of(inner)
-        self._reactor = reactor
-        self._inner = inner
-        self._user: StreamUser = NOBODY
-        self._out = _Lane(reactor, rate, inner.write, self._sent)
-        self._in = _Lane(reactor, rate, self._deliver, self._delivered)
-        # Breaks that wait for the bytes of their lane to have gone.
-        self._break_out: float | None = None
-        self._break_in = False
-        self._started = False
-        self._inner_paused = False
-        self._blocked = False  # what the user was told
+        self._out = _Lane(reactor, rate, inner.write, self._send_on)
+        self._in = _Lane(reactor, rate, self._hand_over, self._moved_in)
         inner.break_received = self._break_came
-        self._ending: Ending | None = None
-        self._told = False
-        self._dead = False  # the far end takes nothing any more
-        self._closing = False
-        self._closed = False
-        self._deadline = 0.0
-        self._timer: Any = None
 
-    # -- user's side ---------------------------------------------------------------------------------------
-
-    def start(self, user: StreamUser) -> None:
-        if self._closing:
-            return
-        self._user = user
-        self._start_inner()
-        self._in.release()
+    # -- towards the far end -------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         if data and not self._closing:
@@ -80,49 +56,51 @@ class PacedStream:
 
     @property
     def backlog(self) -> int:
-        return len(self._out.queue) + self._inner.backlog
+        return len(self._out.queue) + self._below.backlog
 
     def send_break(self, seconds: float, expedited: bool) -> None:
         if self._out.queue and not expedited:
             self._break_out = seconds
         else:
-            self._inner.send_break(seconds, expedited)
+            self._below.send_break(seconds, expedited)
 
     def discard_pending(self) -> None:
-        self._inner.discard_pending()
+        self._below.discard_pending()
+        self._blocked = False
         self._out.clear()
 
+    def write_blocked(self) -> None:
+        self._blocked = True
+        self._out.hold()
+
+    def write_drained(self) -> None:
+        self._blocked = False
+        self._out.release()
+
+    def _send(self) -> None:
+        if self._break_out is not None and not self._out.queue:
+            seconds, self._break_out = self._break_out, None
+            self._below.send_break(seconds, False)
+
+    def _waits(self) -> bool:
+        return len(self._out.queue) > (0 if self._told or self._closing else ROOM)
+
+    def _forget(self) -> None:
+        self._out.stop()
+
+    # -- from the far end ----------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if not (self._closing or self._below_ended is not None):
+            self._in.put(data)
+
     def pause(self) -> None:
+        self._paused = True
         self._in.hold()
 
     def resume(self) -> None:
+        self._paused = False
         self._in.release()
-
-    def close(self, drain_s: float) -> None:
-        if self._closing:
-            return
-        self._closing = True
-        self._user = NOBODY
-        self._in.stop()
-        self._deadline = float(self._reactor.seconds()) + drain_s
-        if self._out.queue and drain_s > 0:
-            self._timer = self._reactor.callLater(drain_s, self._close_inner)
-            self._start_inner()
-            self._steer()  # a peer that waits for us to read would never take the rest
-        else:
-            self._close_inner()
-
-    def abort(self) -> None:
-        self._closing = self._closed = True
-        self._user = NOBODY
-        self._stop()
-        self._inner.abort()
-
-    # -- the inner stream's side ---------------------------------------------------------------------------
-
-    def data_received(self, data: bytes) -> None:
-        if not (self._closing or self._ending is not None):
-            self._in.put(data)
 
     def _break_came(self) -> None:
         if self._in.queue:
@@ -130,98 +108,46 @@ class PacedStream:
         elif not self._closing:
             self.break_received()
 
-    def write_blocked(self) -> None:
-        self._out.hold()
+    def _unread(self) -> bool:
+        return bool(self._in.queue)
 
-    def write_drained(self) -> None:
-        self._out.release()
-
-    def stream_ended(self, ending: Ending) -> None:
-        if self._closed or self._ending is not None:
-            return
-        self._ending = ending
-        if ending.cause is not Cause.FINISHED:
-            # As on a stream without pacing, nothing waits for a peer that is gone; and a user who is held up
-            # must not stay so for as long as the last bytes to him take.
-            self._dead = True
-            self._out.stop()
-            self._sent()
-        if not self._closing:
-            self._delivered()
-
-    # -- what follows from a lane's doings -----------------------------------------------------------------
-
-    def _sent(self) -> None:
-        """Bytes left for the far end, or have to wait: tell the user, or finish a close."""
-        waiting = len(self._out.queue)
-        if self._break_out is not None and not waiting:
-            seconds, self._break_out = self._break_out, None
-            self._inner.send_break(seconds, False)
-        if self._closing:
-            if not waiting:
-                self._close_inner()
-        elif self._blocked:
-            if self._dead or not (waiting or self._out.held):
-                self._blocked = False
-                self._user.write_drained()
-        elif not self._dead and (self._out.held or waiting > ROOM):
-            self._blocked = True
-            self._user.write_blocked()
-
-    def _deliver(self, data: bytes) -> None:
+    def _hand_over(self, data: bytes) -> None:
+        self._delivering = True
         try:
             self._user.data_received(data)
         except Exception as exc:
-            # What the reactor does to a reader that raises, it does not do to a timer.
-            self._log.failure("{peer}: the user of the stream failed", peer=self.peer)
             self._in.stop()
-            self.stream_ended(Ending(Cause.ERROR, f"internal error: {exc}"))
+            self._user_failed(exc)
+        finally:
+            self._delivering = False
 
-    def _delivered(self) -> None:
-        """Bytes were handed to the user, or have to wait: steer the inner stream, tell the end after them."""
+    def _moved_in(self) -> None:
+        """Bytes were handed over, or have to wait."""
+        if self._break_in:
+            self._deliver()
+        if self._below_ended is not None:
+            self._tell_end()
         self._steer()
-        if self._break_in and not self._in.queue:
+
+    def _deliver(self) -> None:
+        if self._break_in and not self._unread():
             self._break_in = False
             self.break_received()
-        if self._ending is not None and not (self._told or self._in.queue or self._closing):
-            self._told = True
-            self._user.stream_ended(self._ending)
-
-    def _steer(self) -> None:
-        """Let the inner stream read exactly while nothing waits and the user is not paused."""
-        if not self._started or self._closed:
-            return
-        pause = bool(self._in.queue) or self._ending is not None or (self._in.held and not self._closing)
-        if pause is not self._inner_paused:
-            self._inner_paused = pause
-            if pause:
-                self._inner.pause()
-            else:
-                self._inner.resume()
 
     # -- beginning and end ---------------------------------------------------------------------------------
 
-    def _start_inner(self) -> None:
-        if self._started:
-            return
-        self._started = True
-        if self._inner.backlog:
-            self._out.hold()  # it was written to before it had anybody to tell
-        self._inner.start(self)
+    def _begin(self) -> None:
+        super()._begin()
+        if self._blocked:
+            self._out.hold()
 
-    def _close_inner(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._stop()
-        self._inner.close(max(0.0, self._deadline - float(self._reactor.seconds())))
+    def _leave(self) -> None:
+        self._in.stop()
+        self._break_in = False
 
     def _stop(self) -> None:
+        super()._stop()
         self._in.stop()
-        self._out.stop()
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
 
 
 class _Lane:

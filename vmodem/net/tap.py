@@ -45,13 +45,14 @@ class TappedStream:
         self._listener: Listener | None = listener
         self._user: StreamUser = NOBODY
         self._paused = False
+        self._blocked = False  # what the user was told
         inner.break_received = self._break_came
 
     # -- user's side ---------------------------------------------------------------------------------------
 
     def start(self, user: StreamUser) -> None:
         self._user = user
-        self._paused = False
+        self._paused = self._blocked = False
         self._inner.start(user if self._listener is None else self)
 
     def _write(self, data: bytes) -> None:
@@ -96,10 +97,13 @@ class TappedStream:
         self.break_received()
 
     def write_blocked(self) -> None:
+        self._blocked = True
         self._user.write_blocked()
 
     def write_drained(self) -> None:
+        self._blocked = False
         self._user.write_drained()
+        self._stand_aside()
 
     def stream_ended(self, ending: Ending) -> None:
         user = self._user
@@ -119,7 +123,11 @@ class TappedStream:
             return
         self._listener = None
         self.write = self._inner.write
-        if self._user is not NOBODY:
+        self._stand_aside()
+
+    def _stand_aside(self) -> None:
+        """Join the stream and its user; one who is held up hears first, from here, that he may go on."""
+        if self._listener is None and self._user is not NOBODY and not self._blocked:
             self._inner.start(self._user)
             if self._paused:
                 self._inner.pause()

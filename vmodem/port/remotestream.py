@@ -94,6 +94,7 @@ class RemoteStream(Rfc2217Stream):
 
     #: Whether inputs are told at once, with all that came before them, even to a user who has paused.
     urgent: Callable[[ModemState], bool] = staticmethod(_never)
+    _hurry = False  # something urgent is being told
 
     def __init__(self, reactor: Any, below: FdStream, watcher: ServerWatcher) -> None:
         self._watcher = watcher
@@ -130,9 +131,7 @@ class RemoteStream(Rfc2217Stream):
         here to be sent is lost."""
         early = b"".join(item for item in self._inbox if isinstance(item, bytes))
         self._closing = self._closed = True
-        self._cancel_timers()
-        self._queue.clear()
-        self._inbox.clear()
+        self._stop()
         return self._fd_stream, early
 
     # -- reading on ------------------------------------------------------------------------------------------
@@ -164,8 +163,8 @@ class RemoteStream(Rfc2217Stream):
         if poll.poll(0):
             self._fd_stream.finish(Ending(Cause.FINISHED, "end of stream"))
 
-    def _cancel_timers(self) -> None:
-        super()._cancel_timers()
+    def _stop(self) -> None:
+        super()._stop()
         shared_poller(self._reactor, PAUSED_POLL_S).remove(self._look_for_end)
 
     # -- what the server says --------------------------------------------------------------------------------
@@ -184,13 +183,18 @@ class RemoteStream(Rfc2217Stream):
                 if not self._closing:
                     self._inbox.append(state)
                     if self._paused and self.urgent(state):
-                        self._deliver(force=True)
+                        self._hurry = True
+                        self._deliver()
+                        self._hurry = False
             case LineStateTold(state):
                 if state & LineState.BREAK:
                     self._break_came()
                 self._watcher.line_state(state)
             case _:
                 super()._happened(event)
+
+    def _takes(self) -> bool:
+        return self._hurry or super()._takes()
 
     def _came_to(self, item: Any) -> None:
         if isinstance(item, ModemState):

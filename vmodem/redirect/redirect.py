@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from vmodem.bridge.bridge import Bridge, Gather
 from vmodem.bridge.ends import Line, To, make_end, waits_for
-from vmodem.call.originate import OfferInside
+from vmodem.call.placing import OfferInside
 from vmodem.net.pcapfile import PcapFile
 from vmodem.port.base import OUTPUTS, PortError
 from vmodem.port.watching import CaptureTap

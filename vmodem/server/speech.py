@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from vmodem import __version__
-from vmodem.net.stream import Stream, unheard
+from vmodem.net.stream import NOBODY, Ending, Stream, unheard
 from vmodem.net.telnet.auto import AutoStream
 from vmodem.net.telnet.pushback import PushedBack
-from vmodem.net.telnet.stream import PIECE, Codec, Role, TelnetSettings, TelnetStream
+from vmodem.net.telnet.stream import Codec, Role, TelnetSettings, TelnetStream
 from vmodem.wire import telnet
 from vmodem.wire.comport import LineState, ModemState, Purge, Signature, Suspended
 from vmodem.wire.comport_port import PortServer, Wanted
@@ -86,7 +86,6 @@ class PortStream(TelnetStream):
         self._port: PortServer | None = None
         self._ahead = 0
         self._busy = False  # the first order of the inbox is being carried out
-        self._delivering = False
         super().__init__(reactor, below, Role.SERVER, settings)
 
     @property
@@ -127,19 +126,6 @@ class PortStream(TelnetStream):
         return self._telnet.command(telnet.NOP) if self.agreed else super()._ayt_words()
 
     # -- from the client -----------------------------------------------------------------------------------
-
-    def data_received(self, data: bytes) -> None:
-        if not self._inbox and not self._paused and self._codec.passes(data):
-            self._user.data_received(data)
-            return
-        for at in range(0, len(data), PIECE):
-            self._take(self._codec.receive(data[at : at + PIECE]))
-            if self._undecided and not self._telnet.asking(telnet.BINARY, telnet.Side.US):
-                self._decided()
-            self._deliver()
-            if self._closed:
-                return
-        self._steer()
 
     def _take(self, events: list[Any]) -> None:
         for event in events:
@@ -183,22 +169,16 @@ class PortStream(TelnetStream):
             kept.append(item)
         self._inbox = deque([*first, *reversed(kept)])
 
-    def _deliver(self, force: bool = False) -> None:
-        if self._delivering:
-            return
-        self._delivering = True
-        try:
-            while self._inbox and not (self._paused or self._busy):
-                item = self._inbox[0]
-                if isinstance(item, bytes):
-                    self._inbox.popleft()
-                    self._ahead -= len(item)
-                    self._user.data_received(item)
-                else:
-                    self._busy = True  # it stays there, so that nothing passes it
-                    self._desk.carry_out(self.owner, item, self._port, self._carried_out)
-        finally:
-            self._delivering = False
+    def _deliver(self) -> None:
+        while self._inbox and not (self._paused or self._busy):
+            item = self._inbox[0]
+            if isinstance(item, bytes):
+                self._inbox.popleft()
+                self._ahead -= len(item)
+                self._user.data_received(item)
+            else:
+                self._busy = True  # it stays there, so that nothing passes it
+                self._desk.carry_out(self.owner, item, self._port, self._carried_out)
         if not self._inbox:
             self._ahead = 0
 
@@ -209,11 +189,7 @@ class PortStream(TelnetStream):
         self._inbox.popleft()
         self._ahead -= COMMAND_SIZE
         self._answer(answer)
-        if not self._delivering:
-            self._deliver()
-            if not self._inbox and not self._paused:
-                self._tell_end()
-            self._steer()
+        self._go_on()
 
     def _purge(self, buffers: Purge) -> None:
         """Not in its place: it is to help where nothing moves any more."""
@@ -228,15 +204,13 @@ class PortStream(TelnetStream):
         if Purge.RECEIVE in buffers:
             self.discard_pending()
 
-    def _bring_to_an_end(self) -> None:
+    def stream_ended(self, ending: Ending) -> None:
         """What the client had sent is still written, in order, and its last orders are carried out."""
         self._leave_out()
-        self._deliver()
-        if not self._inbox:
-            self._tell_end()
+        super().stream_ended(ending)
 
     def _full(self) -> bool:
-        return super()._full() and (not self._started or self._ahead >= READ_AHEAD)
+        return super()._full() and (self._user is NOBODY or self._ahead >= READ_AHEAD)
 
 
 class PortAuto(AutoStream):

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.logger import Logger
 
 from vmodem.net.timer import Timer
-from vmodem.port.base import INPUTS, OUTPUTS, Noted, Port, Settings, Signals
+from vmodem.port.base import INPUTS, OUTPUTS, Port, Signals
 
 from .cables import Cable
 from .model import Done, Health, Outcome, Ups
+from .onport import OnPort
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -34,7 +35,7 @@ SILENCE_S: Final = 6.0
 _KILL: Final = "shutdown.return"
 
 
-class ContactDriver:
+class ContactDriver(OnPort):
     """One UPS."""
 
     _log = Logger()
@@ -202,39 +203,12 @@ class ContactDriver:
 
     # -- what the port tells -------------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """Whatever it is: such a UPS has no bytes."""
-
-    def noted(self, what: Noted) -> None:
-        pass
-
     def signals_changed(self, signals: Signals) -> None:
         if not self._there:
             return
         if not self._cable.low.holds(signals):
             self._low_since = None
         self._settle()
-
-    def settings_changed(self, settings: Settings) -> None:
-        pass
-
-    def attached(self, present: bool) -> None:
-        if present:
-            self._begin()
-        else:
-            self._gone("nobody is attached")
-
-    def write_blocked(self) -> None:
-        pass
-
-    def write_drained(self) -> None:
-        pass
-
-    def lost(self, reason: str) -> None:
-        self._gone(reason)
-
-    def found(self) -> None:
-        self._begin()
 
 
 def _names(signals: Signals) -> str:

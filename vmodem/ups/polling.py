@@ -20,9 +20,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from vmodem.port.base import Noted, Port, PortUser, Settings, Signals
+from vmodem.port.base import Noted, Port, Settings, Signals
 
 from .model import Done, Health, Outcome, Ups
+from .onport import OnPort
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -39,7 +40,7 @@ class Task:
     done: Done
 
 
-class Poller(PortUser, abc.ABC):
+class Poller(OnPort):
     """The common part of drivers that ask and are answered.
 
     ``settings`` are asked of the port whenever it is there; None leaves them to the LINE.  ``on`` and ``off``
@@ -235,33 +236,6 @@ class Poller(PortUser, abc.ABC):
     def noted(self, what: Noted) -> None:
         if self._active:
             self._spoil()
-
-    def signals_changed(self, signals: Signals) -> None:
-        """Such a UPS talks."""
-        return
-
-    def settings_changed(self, settings: Settings) -> None:
-        """Whoever sits on a pseudo-terminal sets it as he likes."""
-        return
-
-    def attached(self, present: bool) -> None:
-        if present:
-            self._begin()
-        else:
-            self._gone("nobody is attached")
-
-    def write_blocked(self) -> None:
-        """Requests are short and few."""
-        return
-
-    def write_drained(self) -> None:
-        return
-
-    def lost(self, reason: str) -> None:
-        self._gone(reason)
-
-    def found(self) -> None:
-        self._begin()
 
     def _gone(self, reason: str) -> None:
         self._again = False

@@ -15,7 +15,8 @@ from tests.helpers.calls import FakeResolver, Listening, closed_port, descriptor
 from tests.helpers.reactors import Reactor
 from vmodem.call.caller import Caller
 from vmodem.call.directory import Directory, Entry
-from vmodem.call.originate import Attempt, OfferInside, Originator, Route
+from vmodem.call.originate import Attempt, Originator, Route
+from vmodem.call.placing import OfferInside
 from vmodem.call.target import Target, parse_target
 from vmodem.net.admission.rules import DialRules
 from vmodem.net.names.resolve import SystemResolver

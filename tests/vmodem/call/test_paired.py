@@ -17,7 +17,7 @@ from vmodem.call.caller import Caller
 from vmodem.call.directory import Directory
 from vmodem.call.doorkeeper import DoorSettings
 from vmodem.call.originate import Originator, Route
-from vmodem.call.paired import Partners
+from vmodem.call.partners import Partners
 from vmodem.net.admission.rules import AccessError, CallerRules, DialRules
 from vmodem.net.pair.ends import AGREE_S
 from vmodem.net.pair.stream import PairStream

@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.logger import Logger
-
-from vmodem.net.stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
+from vmodem.net.stream import NOBODY, Ending, Stream, StreamUser, unheard
+from vmodem.net.telnet.pushback import PushedBack
 from vmodem.net.telnet.stream import Role, TelnetSettings, TelnetStream
 from vmodem.wire.telnet import DO, DONT, IAC, WILL, WONT
 
@@ -28,7 +27,6 @@ _NEGOTIATION: Final = frozenset((WILL, WONT, DO, DONT))
 class AutoStream:
     """A :class:`vmodem.net.stream.Stream` over ``below``, which belongs to it from now on."""
 
-    _log = Logger()
     break_received: Callable[[], None] = staticmethod(unheard)
 
     def __init__(
@@ -39,28 +37,24 @@ class AutoStream:
         self._below = below
         self._role = role
         self._settings = settings
-        #: What has been found: a telnet stream, or below itself for raw bytes.
+        #: What has been found: a telnet stream, or for raw bytes below itself, with those that have come.
         self._found: Stream | None = None
         self._user: StreamUser = NOBODY
         self._first = b""
         self._paused = False
         self._over = False
         self._timer: Any = None
-        self._later: Any = None
-        self._ending: Ending | None = None
 
     @property
     def speaks_telnet(self) -> bool | None:
         """What was found; None while it is not known."""
-        return None if self._found is None else self._found is not self._below
+        return None if self._found is None else isinstance(self._found, TelnetStream)
 
     # -- user's side ---------------------------------------------------------------------------------------
 
     def start(self, user: StreamUser) -> None:
         self._user = user
-        if self._waiting:
-            self.resume()
-        elif self._found is not None:
+        if self._found is not None:
             self._found.start(user)
         elif not self._over:
             self._paused = False
@@ -70,7 +64,6 @@ class AutoStream:
     def write(self, data: bytes) -> None:
         if self._found is None and not self._over and data:
             self._raw()
-            self._hand_over_later()
         if self._found is not None:
             self._found.write(data)
 
@@ -93,9 +86,6 @@ class AutoStream:
 
     def resume(self) -> None:
         self._paused = False
-        if self._waiting:
-            self._hand_over_later()
-            return
         (self._found or self._below).resume()
         if self._found is None:
             self._watch()
@@ -112,34 +102,23 @@ class AutoStream:
 
     def data_received(self, data: bytes) -> None:
         self._first += data
-        if self._found is not None or self._over:
-            return  # it waits to be handed over
         if self._first[0] == IAC and len(self._first) == 1:
             return
         if self._first[0] == IAC and self._first[1] in _NEGOTIATION:
             self._telnet()
         else:
-            self._raw()
-            self._hand_over()
+            self._raw_now()
 
     def write_blocked(self) -> None:
-        self._user.write_blocked()
+        """The user has written nothing yet; once he does, he is told by the stream that was found."""
 
     def write_drained(self) -> None:
-        self._user.write_drained()
+        pass
 
     def stream_ended(self, ending: Ending) -> None:
-        self._ending = ending
-        if self._found is None and not self._over:
-            self._raw()
-            self._hand_over()
+        self._raw_now(ending)
 
     # -- what it is ----------------------------------------------------------------------------------------
-
-    @property
-    def _waiting(self) -> bool:
-        """Whether something that arrived before all was known is still to be handed over."""
-        return self._found is self._below and (bool(self._first) or self._ending is not None)
 
     def _watch(self) -> None:
         if self._timer is None and not self._over:
@@ -153,17 +132,11 @@ class AutoStream:
     def _silent(self) -> None:
         self._timer = None
         self._raw()
-        self._hand_over_later()
 
     def _telnet(self) -> None:
-        self._stop_watching()
         first, self._first = self._first, b""
-        found = self._found = self._layer()
-        found.break_received = self._break_came
-        found.start(self._user)
-        if self._paused:
-            found.pause()
-        self._decided()
+        found = self._layer()
+        self._go_by(found)
         found.data_received(first)
 
     def _layer(self) -> TelnetStream:
@@ -173,42 +146,29 @@ class AutoStream:
     def _decided(self) -> None:
         """It is known now what the peer speaks."""
 
-    def _raw(self) -> None:
-        self._stop_watching()
-        self._found = below = self._below
-        below.break_received = self._break_came
-        if self._waiting:
-            below.pause()
-        elif self._user is not NOBODY:
-            below.start(self._user)
-            if self._paused:
-                below.pause()
-        self._decided()
-
-    def _hand_over_later(self) -> None:
-        """From the reactor: a user does not expect bytes in the middle of writing or resuming."""
-        if self._waiting and self._later is None:
-            self._later = self._reactor.callLater(0, self._hand_over)
-
-    def _hand_over(self) -> None:
-        """Give the user what arrived before it was known that it is data."""
-        self._later = None
-        if self._paused and self._ending is None:
+    def _raw(self, ending: Ending | None = None) -> None:
+        first, self._first = self._first, b""
+        if not first and ending is None:
+            self._go_by(self._below)
             return
-        user, first, ending = self._user, self._first, self._ending
-        self._first, self._ending = b"", None
-        if ending is None:
-            self._below.start(user)
-        if first:
-            try:
-                user.data_received(first)
-            except Exception as exc:
-                # What the reactor does to a reader that raises, it does not do to a timer.
-                self._log.failure("{peer}: the user of the stream failed", peer=self.peer)
-                self._below.pause()
-                ending = Ending(Cause.ERROR, f"internal error: {exc}")
-        if ending is not None and not self._over:
-            user.stream_ended(ending)
+        self._below.pause()
+        self._go_by(PushedBack(self._reactor, self._below, first, ending))
+
+    def _raw_now(self, ending: Ending | None = None) -> None:
+        """As the reactor hands something over: that may go on to the user at once."""
+        self._raw(ending)
+        if isinstance(self._found, PushedBack):
+            self._found.deliver()
+
+    def _go_by(self, found: Stream) -> None:
+        self._stop_watching()
+        self._found = found
+        found.break_received = self._break_came
+        if self._user is not NOBODY:
+            found.start(self._user)
+            if self._paused:
+                found.pause()
+        self._decided()
 
     def _break_came(self) -> None:
         self.break_received()
@@ -217,7 +177,4 @@ class AutoStream:
         self._over = True
         self._user = NOBODY
         self._stop_watching()
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
         self._first = b""

@@ -19,9 +19,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from twisted.logger import Logger
-
-from vmodem.net.stream import NOBODY, Cause, Ending, Stream, StreamUser, unheard
+from vmodem.net.layer import Layer
+from vmodem.net.stream import NOBODY, Stream
 from vmodem.net.telnet.settings import Role, TelnetSettings
 from vmodem.wire import telnet
 from vmodem.wire.events import Data, Send
@@ -59,56 +58,37 @@ class Codec(Protocol):
     def receive(self, data: bytes) -> list[Any]: ...
 
 
-class TelnetStream:
+class TelnetStream(Layer):
     """A :class:`vmodem.net.stream.Stream` that speaks telnet over ``below``, which belongs to it from now on.
 
-    The end of ``below`` is told when all it had sent has been delivered.
+    What is known to be over is handed over even to a user who is paused.
     """
 
-    _log = Logger()
-    break_received: Callable[[], None] = staticmethod(unheard)
+    _settle_timer: Any = None
+    _decide_timer: Any = None
+    _ayt_at = float("-inf")
 
     def __init__(
         self, reactor: Any, below: Stream, role: Role, settings: TelnetSettings | None = None
     ) -> None:
-        self.peer = below.peer
+        super().__init__(reactor, below)
         self.role = role
         self.settings = settings or TelnetSettings()
-        self._reactor = reactor
-        self._below = below
-        self._user: StreamUser = NOBODY
         # towards the peer: data, and breaks in their place as seconds
         self._queue: deque[bytes | float] = deque()
         self._queued = 0
-        self._blocked = False  # below takes nothing
         self._held: set[str] = set()  # why the peer takes no data, though it takes commands
-        self._told = False  # the user knows that it is blocked
-        self._dead = False  # the peer takes nothing any more
         self._unheard = 0  # bytes of answers since below was blocked
-        self._settle_timer: Any = None
         # from the peer: data, None for a break, and whatever a subclass keeps in its place
         self._inbox: deque[Any] = deque()
-        self._paused = True  # until started
-        self._started = False
-        self._below_paused = True
-        self._ending: Ending | None = None
-        self._ended = False  # and the user knows
-        self._later: Any = None
-        self._ayt_at = float("-inf")
-        # its end
-        self._closing = False
-        self._closed = False
-        self._close_timer: Any = None
-        self._deadline = 0.0
         self._telnet = self._make_telnet()
         self._codec: Codec = self._make_codec()
         # until it is known whether BINARY is in force for what we send
-        self._began = reactor.seconds()
+        self._decide_by = float(reactor.seconds()) + DECIDE_S
         self._undecided = self.settings.cr_nul != "never"
-        self._decide_timer: Any = None
-        below.start(self)
+        self._begin()
+        self._below_paused = True  # until started
         below.pause()
-        self._blocked = below.backlog > 0
         self._answer(self._greeting())
 
     # -- for subclasses ------------------------------------------------------------------------------------
@@ -168,22 +148,13 @@ class TelnetStream:
 
     # -- user's side ---------------------------------------------------------------------------------------
 
-    def start(self, user: StreamUser) -> None:
-        if self._closing:
-            return
-        self._user = user
-        self._started = True
-        self._told = False  # whatever the user before this one was told
-        self._tell()
-        self.resume()
-
     def write(self, data: bytes) -> None:
         if self._dead or self._closing or not data:
             return
         if self._undecided or self._queue or self._blocked or self._held:
             self._queue.append(data)
             self._queued += len(data)
-            self._flush()
+            self._send_on()
         else:
             self._below.write(self._codec.encode(data))
             if self._telnet.owes:
@@ -201,57 +172,7 @@ class TelnetStream:
         else:
             self._queue.append(seconds)
 
-    def discard_pending(self) -> None:
-        """What waits here is forgotten; what is coded and handed down goes, or a command might be cut."""
-        self._queue.clear()
-        self._queued = 0
-        if self._told:
-            self._told = False
-            self._user.write_drained()
-
-    def pause(self) -> None:
-        self._paused = True
-        self._steer()
-
-    def resume(self) -> None:
-        self._paused = False
-        if self._inbox or (self._ending is not None and not self._ended):
-            # From the reactor: whoever resumes does not expect bytes in the middle of that.
-            if self._later is None:
-                self._later = self._reactor.callLater(0, self._go_on)
-        else:
-            self._steer()
-
-    def close(self, drain_s: float) -> None:
-        if self._closing:
-            return
-        self._closing = True
-        self._deadline = self._reactor.seconds() + drain_s
-        self._user = NOBODY
-        self._inbox.clear()
-        self._cancel_timers()
-        self._undecided = False
-        self._end_break()
-        self._held.clear()
-        self._flush()
-        if self._closed:
-            return
-        if self._queue and drain_s > 0 and not self._dead:
-            self._close_timer = self._reactor.callLater(drain_s, self._close_below)
-            self._steer()  # a peer that waits for us to read would never take the rest
-        else:
-            self._close_below()
-
-    def abort(self) -> None:
-        self._closing = self._closed = True
-        self._user = NOBODY
-        self._inbox.clear()
-        self._queue.clear()
-        self._queued = 0
-        self._cancel_timers()
-        self._below.abort()
-
-    # -- what the stream below tells -----------------------------------------------------------------------
+    # -- from the peer -------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if not self._inbox and not self._paused and self._codec.passes(data):
@@ -259,43 +180,11 @@ class TelnetStream:
             return
         for at in range(0, len(data), PIECE):
             self._take(self._codec.receive(data[at : at + PIECE]))
+            if self._undecided and not self._telnet.asking(telnet.BINARY, Side.US):
+                self._decided()
+            self._go_on()
             if self._closed:
                 return
-        if self._undecided and not self._telnet.asking(telnet.BINARY, Side.US):
-            self._decided()
-        self._deliver()
-        self._steer()
-
-    def write_blocked(self) -> None:
-        self._blocked = True
-        self._tell()
-
-    def write_drained(self) -> None:
-        self._blocked = False
-        self._unheard = 0
-        self._flush()
-        self._steer()
-
-    def stream_ended(self, ending: Ending) -> None:
-        if self._closed or self._ending is not None:
-            return
-        self._ending = ending
-        if ending.cause is not Cause.FINISHED:
-            self._dead = True
-            self._queue.clear()
-            self._queued = 0
-        if self._closing:
-            if self._dead:
-                self._close_below()
-        elif self._started:
-            self._bring_to_an_end()
-
-    # -- from the peer -------------------------------------------------------------------------------------
-
-    def _bring_to_an_end(self) -> None:
-        """What is known to be over is told even to a user who is paused, after all that came before it."""
-        self._deliver(force=True)
-        self._tell_end()
 
     def _take(self, events: list[Any]) -> None:
         for event in events:
@@ -313,8 +202,14 @@ class TelnetStream:
         if not self._closing and (not self._inbox or self._inbox[-1] is not None):
             self._inbox.append(None)  # several at one place are one
 
-    def _deliver(self, force: bool = False) -> None:
-        while self._inbox and (force or not self._paused):
+    def _takes(self) -> bool:
+        """Whether the user is given what waits for him now."""
+        return not self._paused or self._ending is not None
+
+    def _deliver(self) -> None:
+        while self._inbox and self._takes():
+            if self._user is NOBODY:
+                return  # not started, or closed meanwhile
             item = self._inbox.popleft()
             if isinstance(item, bytes):
                 self._user.data_received(item)
@@ -325,43 +220,15 @@ class TelnetStream:
         """Tell what is no data, everything before it having been delivered."""
         self.break_received()
 
-    def _go_on(self) -> None:
-        """Deliver what had to wait for the user."""
-        self._later = None
-        try:
-            self._deliver()
-        except Exception as exc:
-            # What the reactor does to a reader that raises, it does not do to a timer.
-            self._log.failure("{peer}: the user of the stream failed", peer=self.peer)
-            self._inbox.clear()
-            self.stream_ended(Ending(Cause.ERROR, f"internal error: {exc}"))
-            return
-        if not self._inbox and not self._paused:
-            self._tell_end()
-        self._steer()
+    def _unread(self) -> bool:
+        return bool(self._inbox)
 
-    def _tell_end(self) -> None:
-        if self._ending is not None and not (self._ended or self._closing):
-            self._ended = True
-            self._cancel_timers()
-            self._user.stream_ended(self._ending)
+    def _unanswered(self) -> bool:
+        return self._blocked and self._unheard > ANSWERS_LIMIT
 
-    def _steer(self) -> None:
-        """Let below read exactly while somebody takes what it brings, and takes the answers."""
-        if self._closed or self._ending is not None:
-            return
-        deaf = self._blocked and self._unheard > ANSWERS_LIMIT
-        pause = deaf or (not self._closing and self._full())
-        if pause is not self._below_paused:
-            self._below_paused = pause
-            if pause:
-                self._below.pause()
-            else:
-                self._below.resume()
-
-    def _full(self) -> bool:
-        """Whether the user is to take something before more is read."""
-        return self._paused or bool(self._inbox)
+    def write_drained(self) -> None:
+        self._unheard = 0
+        super().write_drained()
 
     # -- towards the peer ----------------------------------------------------------------------------------
 
@@ -372,8 +239,7 @@ class TelnetStream:
                 self._unheard += len(data)
             self._below.write(data)
 
-    def _flush(self) -> None:
-        """Send what may go."""
+    def _send(self) -> None:
         while self._queue and not (self._blocked or self._held):
             item = self._queue.popleft()
             if not isinstance(item, bytes):
@@ -392,35 +258,27 @@ class TelnetStream:
             self._below.write(self._codec.encode(item))
         if self._telnet.owes:
             self._settle_later()
-        if self._closing:
-            if not self._queue and self._close_timer is not None:
-                self._close_below()
-        else:
-            self._tell()
 
     def _hold(self, why: str, on: bool) -> None:
         """The peer takes no data for now, or takes it again; each reason is on its own."""
         if on and not self._closing:
             self._held.add(why)
-            self._tell()
         elif why in self._held:
             self._held.remove(why)
-            self._flush()
+        self._send_on()
 
-    def _tell(self) -> None:
-        blocked = bool(self._queue or self._blocked or self._held) and not self._dead
-        if blocked is not self._told and not self._closing:
-            self._told = blocked
-            if blocked:
-                self._user.write_blocked()
-            else:
-                self._user.write_drained()
+    def _waits(self) -> bool:
+        return bool(self._queue or self._held)
+
+    def _forget(self) -> None:
+        self._queue.clear()
+        self._queued = 0
 
     # -- how a CR is sent ----------------------------------------------------------------------------------
 
     def _decide_later(self) -> bool:
         """Whether a CR has to wait; never for longer than is left."""
-        left = self._began + DECIDE_S - self._reactor.seconds()
+        left = self._decide_by - self._reactor.seconds()
         if left <= 0:
             self._undecided = False
         elif self._decide_timer is None:
@@ -428,19 +286,18 @@ class TelnetStream:
         return self._undecided
 
     def _no_decision(self) -> None:
-        self._decide_timer = None
-        self._undecided = False
-        self._flush()
+        self._decided()
+        self._send_on()
 
     def _decided(self) -> None:
+        """It is known how a CR is sent."""
         self._undecided = False
-        if self._decide_timer is not None:
-            self._decide_timer.cancel()
-            self._decide_timer = None
-        self._flush()
+        timer, self._decide_timer = self._decide_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
     def _settle_later(self) -> None:
-        if self._settle_timer is None and not self._closing:
+        if self._settle_timer is None and not (self._dead or self._closing):
             self._settle_timer = self._reactor.callLater(SETTLE_S, self._settle)
 
     def _settle(self) -> None:
@@ -449,17 +306,16 @@ class TelnetStream:
 
     # -- the end -------------------------------------------------------------------------------------------
 
-    def _close_below(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.clear()
-        self._queued = 0
-        self._cancel_timers()
-        self._below.close(max(0.0, self._deadline - self._reactor.seconds()))
+    def _leave(self) -> None:
+        self._inbox.clear()
+        self._decided()
+        self._end_break()
+        self._held.clear()
 
-    def _cancel_timers(self) -> None:
-        for timer in (self._later, self._decide_timer, self._settle_timer, self._close_timer):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._later = self._decide_timer = self._settle_timer = self._close_timer = None
+    def _stop(self) -> None:
+        super()._stop()
+        self._inbox.clear()
+        self._decided()
+        timer, self._settle_timer = self._settle_timer, None
+        if timer is not None:
+            timer.cancel()

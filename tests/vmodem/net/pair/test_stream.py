@@ -145,7 +145,7 @@ def test_ordinary_caller_loses_no_byte(data: bytes) -> None:
     others.stream.write(b"answer")
     others.run(0.2)
     assert bytes(others.sink.data) == data + b"more"
-    assert bytes(others.stream._inner.written) == b"answer"
+    assert bytes(others.stream.inner.written) == b"answer"
     others.plug.close(0.0)
     others.run(0.2)
     assert len(others.sink.endings) == 1
