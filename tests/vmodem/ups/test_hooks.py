@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -130,4 +129,4 @@ def test_closing_ends_what_runs(reactor: Reactor, ups: Ups, make: Make, tmp_path
     reactor.until(lambda: pids.exists() and pids.read_text())
     hooks.close()
     pid = int(pids.read_text())
-    assert os.waitpid(pid, 0)[0] == pid
+    reactor.until(lambda: not alive(pid))
