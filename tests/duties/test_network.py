@@ -16,6 +16,16 @@ from tests.helpers.process import GUARD_S, Dte, ModemProcess, Peer, Scene, call,
 ALL_BYTES = bytes(range(256))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _cut_early(request: pytest.FixtureRequest) -> None:
+    """The path is cut before the first test of this file, in the one worker that has it."""
+    if any("test_n9_path_is_cut" in item.name for item in request.session.items):
+        try:
+            request.getfixturevalue("cut_calls")
+        except pytest.skip.Exception:
+            pass  # the test itself says so
+
+
 def _call(scene: Scene, *settings: str) -> tuple[ModemProcess, Peer, Dte]:
     modem, host = scene.modem(), scene.host()
     dte = scene.dte(modem, "ATX4", *settings)

@@ -268,7 +268,7 @@ def test_o7_hundreds_of_calls(scene: Scene) -> None:
     modem, host = scene.modem(), scene.host()
     dte = scene.dte(modem, "ATX4")
     figures = []
-    for turn in range(600):
+    for turn in range(400):
         if turn % 100 == 99:
             figures.append((modem.descriptors, modem.threads, modem.resident))
         if turn % 2:
@@ -283,7 +283,7 @@ def test_o7_hundreds_of_calls(scene: Scene) -> None:
         peer.send("pong")
         peer.close()
         assert dte.expect(r"NO CARRIER\r\n") == b"pong\r\nNO CARRIER\r\n"
-    assert len(modem.calls) == 600
+    assert len(modem.calls) == 400
     assert {figure[:2] for figure in figures[1:]} == {figures[0][:2]}
     assert figures[-1][2] - figures[1][2] < 128 * 1024
 

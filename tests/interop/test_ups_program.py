@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.helpers.certificates import Certificates
 from tests.helpers.reactors import Reactor
-from tests.helpers.upslines import ApcUps, MegatecUps, PinServer, PtyEnd
-from tests.helpers.upsprogram import Upsmon, UpsProgram
-from vmodem.port.base import INPUTS, Signals
-from vmodem.ups.cables import Cable, cable
+from tests.helpers.upsprogram import UpsProgram
+from tests.helpers.upsrack import CLIENTS, KINDS, SOON_S, Make, Rack, Start, rack, start
+
+__all__ = ["rack", "start"]
 
 pytestmark = pytest.mark.interop
-
-#: How often UPSes are asked here, in seconds; what befalls one is seen within this and half a second.
-POLL_S = 1.0
-SOON_S = POLL_S + 0.5
 
 #: What the Python clients of a UPS can have done, by kind: a command, and a change of a variable.
 DONE = {
@@ -30,111 +23,6 @@ DONE = {
     "apcsmart": ("test.panel.start", "input.transfer.high=136"),
     "contact": ("shutdown.return", ""),
 }
-KINDS = tuple(DONE)
-
-Start = Callable[..., UpsProgram]
-Make = Callable[..., "Rack"]
-
-
-@pytest.fixture
-def start(reactor: Reactor, tmp_path: Path) -> Iterator[Start]:
-    """Starts the program, once, with these tables or arguments."""
-    made: list[UpsProgram] = []
-
-    def begin(text: str = "", *arguments: str) -> UpsProgram:
-        made.append(UpsProgram(reactor, tmp_path, text, *arguments))
-        return made[-1]
-
-    yield begin
-    for each in made:
-        each.stop()
-
-
-@pytest.fixture
-def rack(reactor: Reactor, tmp_path: Path) -> Iterator[Callable[..., Rack]]:
-    """Makes UPSes."""
-    made: list[Rack] = []
-
-    def make(kind: str, name: str = "rack", **more: str) -> Rack:
-        made.append(Rack(reactor, tmp_path, kind, name, **more))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-class Rack:
-    """A made-up UPS of any kind on its line; ``text`` is the table that describes it."""
-
-    def __init__(self, reactor: Reactor, folder: Path, kind: str, name: str = "rack", **more: str) -> None:
-        self.device: Any
-        self.reads: set[bytes] = set()  # requests that change nothing
-        if kind == "contact":
-            self.row = cable(int(more.setdefault("cable", "7")))
-            self.device = PinServer(reactor, pins(self.row, online=True))
-            line = f"remote:127.0.0.1:{self.device.port}"
-        else:
-            self.device = MegatecUps(reactor) if kind == "megatec" else ApcUps(reactor)
-            self.end = PtyEnd(reactor, self.device, folder / f"tty-{name}")
-            line = f"serial:{self.end.link}"
-            self.reads = {b"Q1", b"F", b"I"}
-        if kind == "apcsmart":
-            self.reads = {*self.device.variables, b"Q", b"a", b"Y", b"\x1a"}
-        self.kind = kind
-        keys = {"line": f'"{line}"', "driver": f'"{kind}"', "poll": str(POLL_S), "listen": '"LISTEN"', **more}
-        self.text = f"[ups.{name}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
-
-    def mains(self, on: bool, low: bool = False) -> None:
-        """Mains fails or is back, as the UPS tells when it is asked."""
-        if self.kind == "contact":
-            self.device.put(pins(self.row, online=on, low=low))
-        elif self.kind == "megatec":
-            self.device.mains(on, low)
-        else:
-            self.device.status = (0x08 if on else 0x10) | (0x40 if low else 0)
-
-    def silent(self, dead: bool) -> None:
-        """The UPS (or the server that has its port) says nothing more, or speaks again."""
-        if self.kind == "contact":
-            self.device.mute = dead
-        else:
-            self.device.dead = dead
-
-    def unplug(self) -> None:
-        """Its port is gone; that of a server is back by itself."""
-        if self.kind == "contact":
-            self.device.hang_up()
-        else:
-            self.end.unplug()
-
-    def plug(self) -> None:
-        """Its port is back."""
-        if self.kind != "contact":
-            self.device.smart = False
-            self.end.plug()
-
-    @property
-    def changes(self) -> list[bytes]:
-        """Requests that changed something."""
-        return [each for each in self.device.heard if each not in self.reads]
-
-    def close(self) -> None:
-        (self.device if self.kind == "contact" else self.end).close()
-
-
-def pins(row: Cable, *, online: bool, low: bool = False) -> Signals:
-    """The circuits of a UPS that is so."""
-    found = Signals.NONE
-    for test, holds in (
-        (row.online, online),
-        (row.low, low),
-        (row.replace_battery, False),
-        (row.bypass, False),
-    ):
-        if test is not None and test.asserted is holds:
-            found |= test.circuit
-    return found & INPUTS
 
 
 # -- viewers, commands, settings -----------------------------------------------------------------------------
@@ -220,128 +108,6 @@ def refused(program: UpsProgram, ups: Rack) -> None:
     assert "secret" not in program.log
 
 
-# -- mains, communications, and the machines that are fed ----------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_how_soon(reactor: Reactor, start: Start, rack: Make, kind: str) -> None:
-    """What befalls a UPS is seen within one poll and half a second; that it is silent, before it is a lie."""
-    ups = rack(kind)
-    program = start(ups.text)
-    program.until("OL", 8)
-    reactor.run_for(6)  # all of its variables are being asked for
-    for pause in (0.0, 0.37, 0.81):
-        ups.mains(False)
-        program.until("OB", SOON_S)
-        reactor.run_for(pause)
-        ups.mains(False, low=True)
-        # A low battery on a circuit is believed when two readings say so.
-        program.until("OB LB", SOON_S + (POLL_S if kind == "contact" else 0))
-        ups.mains(True)
-        program.until("OL", SOON_S)
-        reactor.run_for(pause)
-    if kind == "apcsmart":
-        ups.mains(False)
-        ups.device.alert(b"!")
-        assert program.until("OB", SOON_S) < 0.4
-    ups.mains(False)
-    program.until("OB", SOON_S)
-    ups.silent(True)
-    program.until("ERR DATA-STALE", 15)
-    ups.mains(False, low=True)
-    ups.silent(False)
-    program.until("OB LB", 6)
-    ups.unplug()
-    program.until("ERR DRIVER-NOT-CONNECTED", 1)
-    ups.mains(True)
-    ups.plug()
-    program.until("OL", 6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_upsmon(reactor: Reactor, tmp_path: Path, start: Start, rack: Make, kind: str) -> None:
-    """Communications established, lost, re-established; mains lost; and the end."""
-    ups = rack(kind)
-    ups.silent(True)
-    program = start(ups.text)
-    monitor = Upsmon(reactor, program.start, tmp_path, program.where(), "boss", "primary")
-    monitor.wait("COMMBAD")
-    asker = program.client()
-    ups.silent(False)
-    if kind == "contact":
-        ups.unplug()  # what the server had heard by then it never answers
-    monitor.wait("COMMBAD", "COMMOK")
-    monitor.wait_login(lambda: asker.ask("LIST CLIENT rack").count("CLIENT rack 127.0.0.1"))
-    told = ["COMMBAD", "COMMOK"]
-
-    def then(event: str, timeout: float = 20) -> None:
-        told.append(event)
-        monitor.wait(*told, timeout=timeout)
-
-    ups.mains(False)
-    then("ONBATT")
-    ups.mains(True)
-    then("ONLINE")
-    ups.silent(True)
-    then("COMMBAD", 30)
-    ups.silent(False)
-    then("COMMOK")
-    if kind != "contact":  # whose server is back before upsmon asks again
-        ups.unplug()
-        then("COMMBAD")
-        assert asker.ask("GET VAR rack ups.status") == "ERR DRIVER-NOT-CONNECTED"
-        ups.plug()
-        then("COMMOK")
-    assert "CLIENT rack 127.0.0.1" in asker.ask("LIST CLIENT rack")  # the login has outlived it all
-    assert not monitor.down.exists()
-    ups.mains(False, low=True)
-    reactor.until(monitor.down.exists, 20, "upsmon shuts down")
-    assert program.upsc("ups.status") == "FSD OB LB"
-    reactor.until(lambda: asker.ask("LIST CLIENT rack").count("\n") == 1, 20, "the login is released")
-    assert program.status("rack")["forced"] is True
-
-
-@pytest.mark.parametrize("number", [1, 4, 5, 7, 9, 13, 18, 23])
-def test_each_cable(reactor: Reactor, tmp_path: Path, start: Start, rack: Make, number: int) -> None:
-    """Behind somebody else's RFC 2217 port, with upsmon, Debian's tools and those in Python watching."""
-    ups = rack("contact", cable=str(number))
-    row, server = ups.row, ups.device
-    program = start(ups.text)
-    program.until("OL", 5)
-    power = {"dtr": Signals.DTR in row.power, "rts": Signals.RTS in row.power}
-    assert server.outputs == power
-    assert program.values()["ups.mfr"] == row.maker
-    assert program.debian("upsrw", program.where()) == (0, "")
-    monitor = Upsmon(reactor, program.start, tmp_path, program.where(), "boss", "primary")
-    asker = program.client()
-    monitor.wait_login(lambda: asker.ask("LIST CLIENT rack").count("CLIENT rack 127.0.0.1"))
-    ups.mains(False)
-    program.until("OB", SOON_S)
-    monitor.wait("ONBATT")
-    for module, code in VIEWERS.items():
-        assert program.python(module, code)["status"] == "OB", module
-    status, said = program.upscmd("shutdown.return", user="clerk")
-    assert (status, ("CMD-NOT-SUPPORTED" if row.kill is None else "ACCESS-DENIED") in said) == (1, True)
-    assert server.outputs == power
-    client = program.client()
-    for line in ("USERNAME boss", "PASSWORD secret"):
-        assert client.ask(line) == "OK"
-    if row.kill is None:
-        assert client.ask("INSTCMD rack shutdown.return") == "ERR CMD-NOT-SUPPORTED"
-    else:
-        assert client.ask("INSTCMD rack shutdown.return") == "OK"
-        wanted = {"dtr": Signals.DTR in row.kill.on, "rts": Signals.RTS in row.kill.on}
-        if row.kill.by_break:
-            reactor.until(lambda: server.story[-1] == "+break", 5)
-        else:
-            reactor.until(lambda: server.outputs == wanted, 5)
-        assert client.ask("INSTCMD rack shutdown.return") == "ERR INSTCMD-FAILED"  # it is being held
-        program.process.send_signal(signal.SIGTERM)
-        reactor.until(lambda: program.process.poll() is not None, 2)
-        assert server.outputs == power  # a program that has ended does not hold the UPS down
-        assert "+break" not in server.story[-1:]
-
-
 def test_from_arguments(reactor: Reactor, tmp_path: Path, start: Start, rack: Make) -> None:
     ups = rack("contact")
     own = Certificates(tmp_path).leaf("localhost", by=None)
@@ -364,62 +130,6 @@ def test_from_arguments(reactor: Reactor, tmp_path: Path, start: Start, rack: Ma
 
 
 # -- clients from the Python package index -------------------------------------------------------------------
-
-PYNUTCLIENT = """
-from PyNUTClient.PyNUT import PyNUTClient, PyNUTError
-client = PyNUTClient(port=PORT, login="boss", password="secret")
-found["list"] = {k.decode(): v.decode() for k, v in client.GetUPSList().items()}
-found["status"] = client.GetUPSVars("rack")[b"ups.status"].decode()
-found["commands"] = sorted(k.decode() for k in client.GetUPSCommands("rack"))
-if CHANGE:
-    client.SetRWVar("rack", *CHANGE.split("="))
-for command in COMMANDS:
-    try:
-        client.RunUPSCommand("rack", command)
-        found[command] = "OK"
-    except PyNUTError as exc:
-        found[command] = str(exc)
-"""
-NUT2 = """
-import nut2
-client = nut2.PyNUTClient(port=PORT, login="boss", password="secret")
-found["list"] = client.list_ups()
-found["status"] = client.list_vars("rack")["ups.status"]
-found["commands"] = sorted(client.list_commands("rack"))
-if CHANGE:
-    client.set_var("rack", *CHANGE.split("="))
-for command in COMMANDS:
-    try:
-        client.run_command("rack", command)
-        found[command] = "OK"
-    except nut2.PyNUTError as exc:
-        found[command] = str(exc)
-"""
-AIONUT = """
-import asyncio, aionut
-
-async def main():
-    client = aionut.AIONUTClient("127.0.0.1", PORT, "boss", "secret")
-    found["list"] = await client.list_ups()
-    found["status"] = (await client.list_vars("rack"))["ups.status"]
-    found["commands"] = sorted(await client.list_commands("rack"))
-    for command in COMMANDS:
-        try:
-            await client.run_command("rack", command)
-            found[command] = "OK"
-        except aionut.NUTError as exc:
-            found[command] = str(exc)
-    client.shutdown()
-
-asyncio.run(main())
-"""
-#: aionut has no release for older ones; nut2 cannot even be installed where there is no telnetlib.
-CLIENTS = (
-    {"PyNUTClient": PYNUTCLIENT}
-    | ({"aionut": AIONUT} if sys.version_info >= (3, 11) else {})
-    | ({"nut2": NUT2} if sys.version_info < (3, 13) else {})
-)
-VIEWERS = {module: f"CHANGE, COMMANDS = '', ()\n{code}" for module, code in CLIENTS.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)

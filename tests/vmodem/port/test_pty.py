@@ -93,7 +93,7 @@ def test_what_an_application_sets_comes_before_its_bytes(reactor: Reactor, begin
         assert user.settings[-1].rate == 12345
         application.xonxoff, application.rtscts = True, False
         application.parity = "O"
-        reactor.until(lambda: user.settings[-1] == Settings(12345, 8, "O", 2, PortFlow.XON_XOFF), 0.5)
+        reactor.until(lambda: user.settings[-1] == Settings(12345, 8, "O", 2, PortFlow.XON_XOFF))
 
 
 def test_what_a_pseudo_terminal_cannot_keep_is_in_the_line(reactor: Reactor, begin: Begin, link: str) -> None:
@@ -113,12 +113,12 @@ def test_b0_is_dtr(reactor: Reactor, begin: Begin, link: str, opened: Callable[[
     settings = termios.tcgetattr(fd)
     settings[4] = settings[5] = termios.B0
     termios.tcsetattr(fd, termios.TCSANOW, settings)
-    reactor.until(lambda: user.signals == NONE, 0.5)
+    reactor.until(lambda: user.signals == NONE)
     assert user.port.settings.rate == rate
     assert user.present
     settings[4] = settings[5] = termios.B9600
     termios.tcsetattr(fd, termios.TCSANOW, settings)
-    reactor.until(lambda: user.signals == THERE, 0.5)
+    reactor.until(lambda: user.signals == THERE)
 
 
 def test_what_was_asked_through_the_port_is_not_told(
@@ -152,7 +152,7 @@ def test_back_pressure_and_a_closing_while_paused(
     port.pause()
     os.write(fd, b"the last")
     os.close(fd)
-    reactor.until(lambda: not user.present, 0.5)
+    reactor.until(lambda: not user.present)
     assert user.data == b"the last"
 
 

@@ -432,7 +432,7 @@ def test_a_break_that_nobody_ends(reactor: Reactor, begin: Begin, cable: Cable) 
     cable.plug()
     reactor.until(lambda: user.present, 2)
     port.write(b"here")
-    reactor.until(lambda: cable.take() == b"here", 0.5)
+    reactor.until(lambda: cable.take() == b"here")
     assert [event[:2] for event in cable.history if event[0] == "break"] == [("break", True)]
 
 
