@@ -103,7 +103,7 @@ class RemotePort(Port):
         self._server: RemoteStream | None = None  # while it may speak telnet
         self._stream: Stream | None = None  # that, or the raw one
         self._out = Outgoing(
-            reactor, self._send, self._handed_over, self._tell, limit_s=patience_s, polled=False
+            reactor, self._send, self._handed_over, self._left, self._tell, limit_s=patience_s, polled=False
         )
         self._stream_blocked = False
         self._told = False
@@ -470,6 +470,9 @@ class RemotePort(Port):
     def _handed_over(self) -> bool:
         """Whether commands may follow: the server keeps them in their order among the bytes."""
         return self._stream is None or not self._stream.backlog
+
+    def _left(self) -> float:
+        return 0 if self._stream is None else self._stream.backlog
 
     def _tell(self) -> None:
         blocked = self._stream_blocked or self._out.waiting

@@ -124,20 +124,21 @@ class SharedPort:
 
     def configure(self, rules: PortRules) -> None:
         """These are the rules from now on; clients stay."""
-        was, self.rules = self.rules, rules
+        self.rules = rules
         self.spread.configure(rules)
-        if (rules.clients, rules.write_lock) != (was.clients, was.write_lock):
-            self._make_pen()
-        self._assign()
+        self._make_pen()
 
     def _make_pen(self) -> None:
-        if self._pen is not None:
-            self._pen.stop()
+        old, seconds = self._pen, self.rules.write_lock
+        if self.rules.clients != "share" or seconds <= 0:
             self._pen = None
-        if self.rules.clients == "share" and self.rules.write_lock > 0:
-            self._pen = Pen(
-                self._reactor, self.rules.write_lock, self._to_device, lambda: self.port.backlog > 0
-            )
+        elif old is None:
+            self._pen = Pen(self._reactor, seconds, self._to_device, lambda: not self.port.all_sent)
+        else:
+            old.seconds = seconds
+        self._assign()
+        if old is not None and old is not self._pen:
+            old.stop()
 
     def _taps_changed(self) -> None:
         """Somebody more or less looks at what is carried."""
@@ -365,7 +366,7 @@ class SharedPort:
     @property
     def idle(self) -> bool:
         """See :class:`vmodem.server.speech.PortDesk`."""
-        return not self.port.backlog
+        return self.port.all_sent
 
     def _controls(self, owner: Owner | None) -> bool:
         if not isinstance(owner, Client) or owner.over or self.rules.control == "none":

@@ -86,6 +86,7 @@ class PortStream(TelnetStream):
         self._port: PortServer | None = None
         self._ahead = 0
         self._busy = False  # the first order of the inbox is being carried out
+        self._stale = False  # the client's picture of the port's inputs
         self._delivering = False
         super().__init__(reactor, below, Role.SERVER, settings)
 
@@ -95,8 +96,11 @@ class PortStream(TelnetStream):
         return self._port is not None and self._port.agreed
 
     def inputs_changed(self) -> None:
-        """Tell the client, if it wants to know."""
-        if self._port is not None:
+        """Tell the client, if it wants to know; one that does not read is told the last of them."""
+        if self._port is None:
+            return
+        self._stale = self._blocked
+        if not self._blocked:
             self._answer(self._port.modem_state(self._desk.inputs))
 
     def note(self, state: LineState) -> None:
@@ -140,6 +144,14 @@ class PortStream(TelnetStream):
             if self._closed:
                 return
         self._steer()
+
+    def write_drained(self) -> None:
+        if self._stale and self._port is not None:
+            self._stale = False
+            self._answer(self._port.modem_state(self._desk.inputs))
+            if self._below.backlog:
+                return  # told again when that has been taken
+        super().write_drained()
 
     def _take(self, events: list[Any]) -> None:
         for event in events:
