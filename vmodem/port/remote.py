@@ -44,6 +44,8 @@ ANSWER_S: Final = 3.0
 CHANGE_S: Final = 2.5
 #: Its inputs are asked for again when it has not told them after so long, in seconds.
 POLL_S: Final = 1.0
+#: What a server said that ended the connection before it was known what it speaks: so much of it is told.
+WORDS: Final = 80
 #: How long written bytes may take to leave when the port is stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
 
@@ -111,6 +113,7 @@ class RemotePort(Port):
         self._changes = Changes(reactor, lambda: self._settings, self._not_answered, CHANGE_S)
         self._clock = SentClock(reactor)
         self._reason = ""
+        self._words = b""
         self._timer = Timer(reactor)
         self._ask_timer = Timer(reactor)
         self._stopped: Deferred[None] | None = None
@@ -220,6 +223,7 @@ class RemotePort(Port):
 
     def _connected(self, below: FdStream) -> None:
         self._stream_blocked = False
+        self._words = b""
         self._server = self._stream = server = RemoteStream(self._reactor, below, self)
         server.break_received = self._break_came
         server.urgent = lambda state: self.urgent(inputs(state))
@@ -285,7 +289,11 @@ class RemotePort(Port):
     # -- what the stream tells -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the equipment."""
+        """Bytes of the equipment; or the server's own words, when it ends the connection before it is known
+        what is spoken."""
+        if self.speech is Speech.NOT_YET:
+            self._words = (self._words + data)[:WORDS]
+            return
         self.counters.received += len(data)
         self._user.data_received(data)
 
@@ -308,6 +316,8 @@ class RemotePort(Port):
         was_up = self.speech is not Speech.NOT_YET
         finished = ending.cause is Cause.FINISHED
         reason = f"{stream.peer}: {'closed by the server' if finished else ending.detail}"
+        if self._words.strip():
+            reason += f", saying {self._words.strip().decode('ascii', 'backslashreplace')!r}"
         stream.abort()
         self._down()
         if self._stopped is not None:

@@ -157,11 +157,13 @@ class SharedPort:
         """Whether a newcomer would be turned away."""
         return self.rules.clients != "kick" and len(self.clients) >= self.rules.room
 
-    def join(self, stream: Stream, peer: str, listener: str = "") -> Client | None:
-        """A client comes, its stream not yet started.  None: there is no room, and the stream is closed."""
+    def join(self, stream: Stream, peer: str, listener: str = "", early: bytes = b"") -> Client | None:
+        """A client comes, its stream not yet started.  None: there is no room, and the stream is closed.
+        ``early`` is what the device has sent last, to nobody, and this client is to read."""
         if self.full or self._stopped:
             self._say(f"{peer} turned away: in use")
-            if isinstance(spoken(stream), PortStream):
+            speaks = spoken(stream)
+            if isinstance(speaks, PortStream) and not speaks.agreed:
                 stream.write(BUSY)
             stream.close(1.0)
             return None
@@ -170,7 +172,8 @@ class SharedPort:
             self._left()
         first = not self.clients
         client = Client(self._reactor, self, stream, peer, listener)
-        greeting = self.expand(self.rules.banner) + self.spread.history
+        # Both end with the device's last byte.
+        greeting = self.expand(self.rules.banner) + max(self.spread.history, early, key=len)
         self.clients.append(client)
         self._say(f"{peer} connected on {listener}")
         if self._port_blocked:

@@ -58,6 +58,10 @@ class PortDesk(Protocol):
     def idle(self) -> bool:
         """Whether everything written has left."""
 
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer would be turned away."""
+
     def carry_out(
         self, owner: Owner | None, order: Order, codec: PortServer | None, done: Callable[[bytes], None]
     ) -> None:
@@ -275,7 +279,8 @@ def speak(
     """What is spoken on a listener, over a connection to it; ``protocol`` as in a LISTEN string."""
 
     def telnet_over(stream: Stream) -> PortStream:
-        comport = protocol != "telnet"
+        # Whoever is turned away is not told first that it has a port: it would write to that.
+        comport = protocol != "telnet" and not desk.full
         return PortStream(reactor, stream, desk, comport=comport, name=name, settings=settings)
 
     if protocol in ("telnet", "rfc2217"):

@@ -315,6 +315,21 @@ def test_a_raw_server(
     reactor.until(lambda: user.data.endswith(b"later"))
 
 
+@pytest.mark.parametrize("greeting", [b"", b"\xff\xfb\x03\xff\xfb\x00"], ids=["raw", "telnet"])
+def test_a_server_that_turns_us_away_says_no_data(
+    reactor: Reactor, begin: Begin, server: Server, greeting: bytes
+) -> None:
+    user = begin(port_of(reactor, server))
+    reactor.until(server.accepted)
+    server.send(greeting + b"\r\nPort already in use\x1b\r\n")
+    server.hang_up()
+    reactor.until(lambda: len(user.events) > 0)
+    ((event, reason),) = user.events
+    assert event == "lost"
+    assert reason.endswith(", saying 'Port already in use\\x1b'")
+    assert not user.data
+
+
 def test_a_flood_before_it_is_known_what_is_spoken(
     reactor: Reactor, begin: Begin, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,17 @@ def test_notified_at_once_by_agreement_or_without(desk: Sharing) -> None:
     assert asked(desk, two, sb(7)) == [(107, 0x30), (107, 0x30)]
 
 
+def test_who_is_turned_away_is_not_told_that_it_has_a_port(desk: Sharing) -> None:
+    """A program would take the port's agreement for the port, and write to it what was waiting."""
+    desk.open(clients="one")
+    desk.client()
+    late = desk.client("rfc2217")
+    late.say(WILL_44)
+    got = late.read()
+    assert b"in use" in got
+    assert 44 not in got
+
+
 def test_deltas_and_masks_are_each_clients_own(desk: Sharing) -> None:
     desk.open()
     one, two = program(desk), program(desk)
