@@ -336,7 +336,10 @@ class RemotePort(Port):
             return
         client, wishes = server.client, self._wishes
         errors = LineState.BREAK | LineState.FRAMING | LineState.PARITY | LineState.OVERRUN
-        words = [client.set(code, value) for code, value in wishes.codes(query=True)]
+        settings = list(wishes.codes(query=True))
+        # Answers to these must not be taken for answers to what is asked for next.
+        self._changes.begin({comport.SET_CONTROL, *(code for code, _ in settings)}, self._compare)
+        words = [client.set(code, value) for code, value in settings]
         words += [client.control(value) for value in wishes.flow_codes(query=True)]
         words += [client.masks(ModemState(255), errors), self._outputs()]
         server.command(b"".join(words))
@@ -354,18 +357,19 @@ class RemotePort(Port):
 
     def answered(self, code: int, value: int) -> None:
         """A setting is in force, whatever was asked for."""
-        before = self._settings
-        self._settings = self._wishes.answered(before, code, value)
-        if self._settings != before:
-            asked = self._wishes.over(self._settings)
-            if asked != self._settings:
-                self._log.warn(
-                    "{line}: {asked} was asked for, {real} is in force",
-                    line=self.description,
-                    asked=str(asked),
-                    real=str(self._settings),
-                )
+        self._settings = self._wishes.answered(self._settings, code, value)
         self._changes.answered(code, value)
+
+    def _compare(self, real: Settings) -> None:
+        """What was asked for at the beginning is answered: tell what came of it."""
+        asked = self._wishes.over(real)
+        if asked != real and self.speech is Speech.COM_PORT and not self._changes.awaited:
+            self._log.warn(
+                "{line}: {asked} was asked for, {real} is in force",
+                line=self.description,
+                asked=str(asked),
+                real=str(real),
+            )
 
     def modem_state(self, state: ModemState) -> None:
         """The port's inputs."""
@@ -432,7 +436,7 @@ class RemotePort(Port):
         server.command(b"".join(words))
 
     def _not_answered(self) -> None:
-        self._log.info("{line}: the server did not answer a change of settings", line=self.description)
+        self._log.info("{line}: the server did not answer about its settings", line=self.description)
 
     def _drive(self, on: Signals, off: Signals) -> None:
         for signal in (Signals.DTR, Signals.RTS):

@@ -313,6 +313,12 @@ class Client:
         self._ending = ending
         self._tell_end()
 
+    def rules_changed(self) -> None:
+        """Other rules are in force, about what is done when the queue is full, too."""
+        if self._host.rules.slow != "block":
+            self._unhold_device()
+        self._limit()
+
     def suspended(self, on: bool) -> None:
         """See :class:`vmodem.server.speech.Owner`."""
         self.waits = on

@@ -127,6 +127,8 @@ class SharedPort:
         self.rules = rules
         self.spread.configure(rules)
         self._make_pen()
+        for client in list(self.clients):
+            client.rules_changed()
 
     def _make_pen(self) -> None:
         old, seconds = self._pen, self.rules.write_lock

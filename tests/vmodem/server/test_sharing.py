@@ -221,6 +221,20 @@ def test_a_client_that_does_not_read_holds_the_device_up(desk: Sharing) -> None:
     assert not desk.port.paused
 
 
+def test_what_is_done_about_one_that_does_not_read_can_be_changed(desk: Sharing) -> None:
+    """It holds the device up, so nothing comes at which it would be looked at again."""
+    shared = desk.open(queue=100, slow="block")
+    stuck, good = desk.client(room=10), desk.client()
+    for _ in range(3):
+        desk.port.send(b"x" * 100)
+    assert desk.port.paused
+    shared.configure(replace(shared.rules, slow="close", queue=50))
+    assert not desk.port.paused
+    assert [client.peer for client in shared.clients] == ["somebody"]
+    assert stuck.sent_away
+    assert good.read() == b"x" * 300
+
+
 def test_a_device_that_takes_nothing_holds_its_clients_up(desk: Sharing) -> None:
     desk.port.room = 10
     desk.open()
