@@ -81,6 +81,7 @@ class Lane:
         self._pumping = False
         self._paused = False
         self._breaking = False
+        self._breaks = 0  # so many have been begun
         self._break_timer = Timer(reactor)
         self._later = Timer(reactor)
         self._too_many = 0  # bytes that could not even wait
@@ -230,8 +231,13 @@ class Lane:
     def _begin_break(self) -> None:
         self._breaking = True
         self._sink.set_break(True)
-        self._break_timer.set(BREAK_S, self._break_over)
+        self._breaks += 1
+        self._sink.when_sent(partial(self._break_begun, self._breaks))  # behind the bytes before it
         self._steer()
+
+    def _break_begun(self, which: int) -> None:
+        if self._breaking and which == self._breaks:
+            self._break_timer.set(BREAK_S, self._break_over)
 
     def _break_over(self) -> None:
         self._end_break()

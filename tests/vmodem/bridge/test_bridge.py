@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.helpers.bridging import PROGRAM, Rig, at
 from vmodem.bridge import NO_WIRING, Filter, Noted, PortError, Signals, Trace, Way, Wiring
 from vmodem.bridge.lane import LIMIT
+from vmodem.port.memory import MemoryPort
 
 BOTH = Signals.DTR | Signals.RTS
 
@@ -223,10 +224,26 @@ def test_a_break_keeps_its_place_and_lasts(rig: Rig) -> None:
     rig.here.send(b"before")
     rig.here.happen(Noted.BREAK)
     rig.here.send(b"after")
+    rig.settle()
     rig.clock.advance(0.2)
     assert rig.there.history == [("write", b"before"), ("break", True)]
     rig.clock.advance(0.06)
     assert rig.there.history[2:] == [("break", False), ("write", b"after")]
+
+
+def test_a_break_behind_bytes_of_a_slow_line_lasts_as_long(rig: Rig) -> None:
+    rig.target = MemoryPort(rig.clock, rig.there, settings=at(300), paced=True)
+    rig.start(wiring=NO_WIRING)
+    rig.here.send(b"x" * 30)  # a second
+    rig.here.happen(Noted.BREAK)
+    rig.here.send(b"after")
+    seen = []
+    for _ in range(200):
+        rig.clock.advance(0.01)
+        seen.append(rig.there.breaking)
+    assert seen.index(True) * 0.01 == pytest.approx(1.0, abs=0.03)
+    assert seen.count(True) * 0.01 == pytest.approx(0.25, abs=0.03)
+    assert rig.there.take() == b"x" * 30 + b"after"
 
 
 def test_no_break_outlives_its_bridge(rig: Rig) -> None:
