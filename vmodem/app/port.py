@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vmodem.server.rules import PackRules, PortRules
 
 #: What makes another port of it: these cannot change while it runs.
-_FIXED: Final = ("name", "line", "connect", "connect_on", "capture")
+_FIXED: Final = ("name", "line", "connect", "connect_on", "capture", "mark_errors")
 _LOOPBACK: Final = ("127.0.0.0/8", "::1")
 
 

@@ -145,7 +145,7 @@ class Bridge:
     def send(self, way: Way, data: bytes) -> None:
         """Send bytes one way, behind what was carried before, past the filter."""
         if data:
-            (self.to_target if way is Way.TO_TARGET else self.to_line).put(data)
+            (self.to_target if way is Way.TO_TARGET else self.to_line).put(bytes(memoryview(data)))
 
     def gather(self, make: Callable[[Callable[[bytes], None]], Gather] | None) -> None:
         """Make packets so from now on."""
@@ -193,7 +193,8 @@ class Bridge:
             if self._stopped is not None:
                 return
             try:
-                data = judge(data)
+                # Whatever is bytes will do; None or a text is no answer, and raises.
+                data = bytes(memoryview(judge(data)))
             except Exception:
                 self._log.failure("{bridge}: the filter failed; the bridge ends", bridge=self.name)
                 self.stop()
@@ -249,7 +250,7 @@ class Bridge:
 
     def _target_lost(self, count: int) -> None:
         self._log.warn(
-            "{bridge}: {target} is gone, and {count} bytes that waited for it are lost",
+            "{bridge}: {count} bytes that waited for {target} are lost",
             bridge=self.name,
             target=self.target.description,
             count=count,

@@ -1,8 +1,8 @@
 """One direction of a bridge: from the port that reads to the port that is written to.
 
 Bytes pass straight through while the far side takes them.  What has to wait keeps its order: bytes, breaks,
-settings and circuits.  While anything waits the port that reads is held up, so what waits is never more than
-what was under way.
+settings and circuits.  While anything waits the port that reads is held up, so what waits is hardly more than
+what was under way; and never more than :data:`LIMIT`, though programs may open it, write and leave all day.
 
 What does not belong here: which settings and circuits those are.
 """
@@ -20,6 +20,10 @@ from vmodem.port.base import Port, Settings, Signals
 
 #: How long a break is that is passed on, in seconds: nobody tells when one ends.
 BREAK_S: Final = 0.25
+#: What may wait for a sink that is not there, in bytes; what comes when that is reached is lost.
+LIMIT: Final = 262144
+#: What anything else than bytes counts for.
+_CHANGE_SIZE: Final = 64
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,10 @@ class Lane:
         self._pumping = False
         self._paused = False
         self._breaking = False
+        self._breaks = 0  # so many have been begun
         self._break_timer = Timer(reactor)
         self._later = Timer(reactor)
+        self._too_many = 0  # bytes that could not even wait
         self._unsure = 0  # bytes that the sink had not taken when it was looked at last
 
     @property
@@ -100,11 +106,13 @@ class Lane:
             if self._blocked:
                 self._unsure += len(data)
             self._sink.write(data)
-        elif self._up or self._holds:
+        elif self._up or (self._holds and not self._full):
             self._queue.append(data)
             self._steer()
         else:
             self.dropped += len(data)
+            if self._holds:
+                self._too_many += len(data)
 
     def change(self, change: Change) -> None:
         """Change settings or circuits of the sink behind everything put before."""
@@ -120,7 +128,7 @@ class Lane:
     def put_break(self) -> None:
         """Send a break behind everything put before."""
         if self._queue or self._breaking:
-            if not self._queue or not isinstance(self._queue[-1], Break):
+            if not (self._queue and isinstance(self._queue[-1], Break)) and (self._up or not self._full):
                 self._queue.append(Break())
         elif self._up:
             self._begin_break()
@@ -133,6 +141,9 @@ class Lane:
             self._up = up
             self._blocked = False
             if up:
+                lost, self._too_many = self._too_many, 0
+                if lost:
+                    self._tell_dropped(lost)
                 self._pump()
             else:
                 self._end_break()
@@ -166,6 +177,12 @@ class Lane:
         self._lose()
 
     # -- inside --------------------------------------------------------------------------------------------
+
+    @property
+    def _full(self) -> bool:
+        """Whether no more may wait."""
+        sizes = (len(item) if isinstance(item, bytes) else _CHANGE_SIZE for item in self._queue)
+        return sum(sizes) >= LIMIT
 
     def _took_all(self) -> None:
         self._blocked = False
@@ -214,8 +231,13 @@ class Lane:
     def _begin_break(self) -> None:
         self._breaking = True
         self._sink.set_break(True)
-        self._break_timer.set(BREAK_S, self._break_over)
+        self._breaks += 1
+        self._sink.when_sent(partial(self._break_begun, self._breaks))  # behind the bytes before it
         self._steer()
+
+    def _break_begun(self, which: int) -> None:
+        if self._breaking and which == self._breaks:
+            self._break_timer.set(BREAK_S, self._break_over)
 
     def _break_over(self) -> None:
         self._end_break()

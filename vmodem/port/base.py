@@ -227,5 +227,5 @@ class Port(abc.ABC):
 
     @abc.abstractmethod
     def when_sent(self, done: Callable[[], None]) -> None:
-        """Call ``done`` once everything written so far has left (the transmitter is empty), after at most
-        five seconds all the same.  Calls are kept in order."""
+        """Call ``done`` once everything written so far has left (the transmitter is empty), or none of
+        it has for five seconds.  Calls are kept in order."""

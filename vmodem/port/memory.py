@@ -170,7 +170,7 @@ class MemoryPort(Port):
         self._empty_at = 0.0
         self._lost = False
         self._told = False
-        self._out = Outgoing(reactor, self._send, self._all_sent, self._tell)
+        self._out = Outgoing(reactor, self._send, self._all_sent, self._left, self._tell)
 
     # -- the device's side ---------------------------------------------------------------------------------
 
@@ -311,6 +311,9 @@ class MemoryPort(Port):
 
     def _all_sent(self) -> bool:
         return self._lost or (not self._pending and self._reactor.seconds() >= self._empty_at)
+
+    def _left(self) -> float:
+        return len(self._pending) + max(0.0, self._empty_at - float(self._reactor.seconds()))
 
     def _tell(self) -> None:
         blocked = bool(self._pending) or self._out.waiting

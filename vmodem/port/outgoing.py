@@ -1,7 +1,8 @@
 """What is to go out, in order: bytes, and acts that wait until every byte before them has left.
 
-Bytes pass straight through while nothing waits.  No act waits longer than :data:`LIMIT_S`, unless its owner
-is that patient: a device that is held up must not keep its owner from resetting it.
+Bytes pass straight through while nothing waits.  No act waits for bytes that do not move longer than
+:data:`LIMIT_S`, unless its owner is that patient: a device that is held up must not keep its owner from
+resetting it, and one that is slow must not be set otherwise in the middle of them.
 
 What does not belong here: what an act does, and how it shows that bytes have left.
 """
@@ -18,7 +19,7 @@ from twisted.logger import Logger
 from vmodem.net.timer import Timer
 from vmodem.tty.poller import shared_poller
 
-#: How long an act waits at most, in seconds.
+#: How long an act waits at most while no byte leaves, in seconds.
 LIMIT_S: Final = 5.0
 #: How often bytes on their way are looked after while an act waits, in seconds.
 POLL_S: Final = 0.005
@@ -27,9 +28,9 @@ Act = Callable[[], None]
 
 
 class Outgoing:
-    """``send`` takes bytes, ``empty`` says whether all of them have left, ``changed`` is called when
-    :attr:`waiting` may have changed.  ``limit_s`` is how long acts wait at most, in seconds; whoever is told
-    when bytes have left need not be ``polled``."""
+    """``send`` takes bytes, ``empty`` says whether all of them have left and ``left`` how many have not,
+    ``changed`` is called when :attr:`waiting` may have changed.  ``limit_s`` is how long acts wait at most
+    while no byte leaves, in seconds; whoever is told when bytes have left need not be ``polled``."""
 
     _log = Logger()
 
@@ -38,6 +39,7 @@ class Outgoing:
         reactor: Any,
         send: Callable[[bytes], None],
         empty: Callable[[], bool],
+        left: Callable[[], float],
         changed: Act,
         *,
         limit_s: float | None = None,
@@ -46,6 +48,9 @@ class Outgoing:
         self._reactor = reactor
         self._send = send
         self._empty = empty
+        self._left = left
+        self._left_before = 0.0
+        self._moved = -math.inf  # when a byte was last seen to leave
         self._changed = changed
         self._limit_s = LIMIT_S if limit_s is None else limit_s
         self._polled = polled
@@ -72,6 +77,8 @@ class Outgoing:
             self._do(act)
             return
         self._items.append((act, self._reactor.seconds() + self._limit_s))
+        if not self.waiting:
+            self._left_before = self._left()
         self.waiting = True
         if self._polled:
             shared_poller(self._reactor, POLL_S).add(self.look)
@@ -102,7 +109,11 @@ class Outgoing:
 
     def look(self) -> None:
         """Go on, if bytes have left.  Whoever is not polled calls this when they have."""
-        self._run(lambda due: self._empty() or self._reactor.seconds() >= due)
+        if self._items:
+            before, self._left_before = self._left_before, self._left()
+            if self._left_before < before:
+                self._moved = self._reactor.seconds()
+        self._run(lambda due: self._empty() or self._reactor.seconds() >= self._due(due))
 
     def _run(self, may: Callable[[float], bool]) -> None:
         if self._running:
@@ -116,6 +127,8 @@ class Outgoing:
                     self._items.popleft()
                     self.backlog -= len(item)
                     self._send(item)
+                    self._moved = self._reactor.seconds()
+                    self._left_before = self._left()
                 elif may(item[1]):
                     self._items.popleft()
                     self._do(item[0])
@@ -128,11 +141,15 @@ class Outgoing:
             shared_poller(self._reactor, POLL_S).remove(self.look)
             self._timer.cancel()
         elif not self._polled and math.isfinite(self._limit_s):
-            due = next((item[1] for item in self._items if not isinstance(item, bytes)), math.inf)
+            due = next((self._due(item[1]) for item in self._items if not isinstance(item, bytes)), math.inf)
             if math.isfinite(due):
                 self._timer.set(max(0.0, due - self._reactor.seconds()), self.look)
         if had:
             self._changed()
+
+    def _due(self, due: float) -> float:
+        """When an act has waited long enough that had until ``due`` if no byte were to leave."""
+        return max(due, self._moved + self._limit_s)
 
     def _do(self, act: Act) -> None:
         try:

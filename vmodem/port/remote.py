@@ -44,6 +44,8 @@ ANSWER_S: Final = 3.0
 CHANGE_S: Final = 2.5
 #: Its inputs are asked for again when it has not told them after so long, in seconds.
 POLL_S: Final = 1.0
+#: What a server said that ended the connection before it was known what it speaks: so much of it is told.
+WORDS: Final = 80
 #: How long written bytes may take to leave when the port is stopped, in seconds.
 LAST_WORDS_S: Final = 0.3
 
@@ -103,7 +105,7 @@ class RemotePort(Port):
         self._server: RemoteStream | None = None  # while it may speak telnet
         self._stream: Stream | None = None  # that, or the raw one
         self._out = Outgoing(
-            reactor, self._send, self._handed_over, self._tell, limit_s=patience_s, polled=False
+            reactor, self._send, self._handed_over, self._left, self._tell, limit_s=patience_s, polled=False
         )
         self._stream_blocked = False
         self._told = False
@@ -111,6 +113,7 @@ class RemotePort(Port):
         self._changes = Changes(reactor, lambda: self._settings, self._not_answered, CHANGE_S)
         self._clock = SentClock(reactor)
         self._reason = ""
+        self._words = b""
         self._timer = Timer(reactor)
         self._ask_timer = Timer(reactor)
         self._stopped: Deferred[None] | None = None
@@ -220,6 +223,7 @@ class RemotePort(Port):
 
     def _connected(self, below: FdStream) -> None:
         self._stream_blocked = False
+        self._words = b""
         self._server = self._stream = server = RemoteStream(self._reactor, below, self)
         server.break_received = self._break_came
         server.urgent = lambda state: self.urgent(inputs(state))
@@ -285,7 +289,11 @@ class RemotePort(Port):
     # -- what the stream tells -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the equipment."""
+        """Bytes of the equipment; or the server's own words, when it ends the connection before it is known
+        what is spoken."""
+        if self.speech is Speech.NOT_YET:
+            self._words = (self._words + data)[:WORDS]
+            return
         self.counters.received += len(data)
         self._user.data_received(data)
 
@@ -308,6 +316,8 @@ class RemotePort(Port):
         was_up = self.speech is not Speech.NOT_YET
         finished = ending.cause is Cause.FINISHED
         reason = f"{stream.peer}: {'closed by the server' if finished else ending.detail}"
+        if self._words.strip():
+            reason += f", saying {self._words.strip().decode('ascii', 'backslashreplace')!r}"
         stream.abort()
         self._down()
         if self._stopped is not None:
@@ -326,7 +336,10 @@ class RemotePort(Port):
             return
         client, wishes = server.client, self._wishes
         errors = LineState.BREAK | LineState.FRAMING | LineState.PARITY | LineState.OVERRUN
-        words = [client.set(code, value) for code, value in wishes.codes(query=True)]
+        settings = list(wishes.codes(query=True))
+        # Answers to these must not be taken for answers to what is asked for next.
+        self._changes.begin({comport.SET_CONTROL, *(code for code, _ in settings)}, self._compare)
+        words = [client.set(code, value) for code, value in settings]
         words += [client.control(value) for value in wishes.flow_codes(query=True)]
         words += [client.masks(ModemState(255), errors), self._outputs()]
         server.command(b"".join(words))
@@ -344,18 +357,19 @@ class RemotePort(Port):
 
     def answered(self, code: int, value: int) -> None:
         """A setting is in force, whatever was asked for."""
-        before = self._settings
-        self._settings = self._wishes.answered(before, code, value)
-        if self._settings != before:
-            asked = self._wishes.over(self._settings)
-            if asked != self._settings:
-                self._log.warn(
-                    "{line}: {asked} was asked for, {real} is in force",
-                    line=self.description,
-                    asked=str(asked),
-                    real=str(self._settings),
-                )
+        self._settings = self._wishes.answered(self._settings, code, value)
         self._changes.answered(code, value)
+
+    def _compare(self, real: Settings) -> None:
+        """What was asked for at the beginning is answered: tell what came of it."""
+        asked = self._wishes.over(real)
+        if asked != real and self.speech is Speech.COM_PORT and not self._changes.awaited:
+            self._log.warn(
+                "{line}: {asked} was asked for, {real} is in force",
+                line=self.description,
+                asked=str(asked),
+                real=str(real),
+            )
 
     def modem_state(self, state: ModemState) -> None:
         """The port's inputs."""
@@ -422,7 +436,7 @@ class RemotePort(Port):
         server.command(b"".join(words))
 
     def _not_answered(self) -> None:
-        self._log.info("{line}: the server did not answer a change of settings", line=self.description)
+        self._log.info("{line}: the server did not answer about its settings", line=self.description)
 
     def _drive(self, on: Signals, off: Signals) -> None:
         for signal in (Signals.DTR, Signals.RTS):
@@ -470,6 +484,9 @@ class RemotePort(Port):
     def _handed_over(self) -> bool:
         """Whether commands may follow: the server keeps them in their order among the bytes."""
         return self._stream is None or not self._stream.backlog
+
+    def _left(self) -> float:
+        return 0 if self._stream is None else self._stream.backlog
 
     def _tell(self) -> None:
         blocked = self._stream_blocked or self._out.waiting

@@ -115,7 +115,7 @@ class SerialPort(Port):
         self._watch: Watch | None = None
         self._transmitter: Transmitter | None = None
         self._guessing: Transmitter | None = None  # that, where it is to know what is sent
-        self._out = Outgoing(reactor, self._send, self._empty, self._tell, limit_s=patience_s)
+        self._out = Outgoing(reactor, self._send, self._empty, self._left, self._tell, limit_s=patience_s)
         self._breaks = BreakSender(reactor, self._out, self._pins)
         self._stream_blocked = False
         self._told = False  # the user knows that we are blocked
@@ -448,6 +448,13 @@ class SerialPort(Port):
         if stream is None or transmitter is None:
             return True
         return not stream.backlog and transmitter.empty(self.settings.character_s)
+
+    def _left(self) -> float:
+        """How many bytes have not left, as far as can be known."""
+        stream, transmitter = self._stream, self._transmitter
+        if stream is None or transmitter is None:
+            return 0
+        return stream.backlog + transmitter.left(self.settings.character_s)
 
     def _tell(self) -> None:
         blocked = self._stream_blocked or self._out.waiting

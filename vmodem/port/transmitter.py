@@ -33,6 +33,18 @@ class Transmitter:
         """Nothing is on its way."""
         self._empty_at = 0.0
 
+    def left(self, character_s: float) -> float:
+        """How many bytes have not left: an adapter's are guessed by the time they take."""
+        try:
+            queued = self._uart.queued()
+        except OSError:
+            return 0
+        if not self.guessing or not character_s:
+            return queued
+        if queued:
+            return queued + FIFO
+        return min(max(0.0, (self._empty_at - self._seconds()) / character_s), FIFO)
+
     def empty(self, character_s: float) -> bool:
         """Whether the last bit has left the port; one that is gone counts as empty."""
         try:

@@ -140,6 +140,11 @@ class Changes:
         self._patience_s = patience_s
         self._awaited: deque[_Change] = deque()
 
+    @property
+    def awaited(self) -> bool:
+        """Whether there are any."""
+        return bool(self._awaited)
+
     def begin(self, codes: Iterable[int], done: Callable[[Settings], None]) -> None:
         """The commands in ``codes`` are sent; ``done`` is called when all of them are answered."""
         change = _Change(set(codes), done, Timer(self._reactor))

@@ -18,7 +18,7 @@ from vmodem.bridge.bridge import Bridge, Gather
 from vmodem.bridge.ends import Line, To, make_end, waits_for
 from vmodem.call.placing import OfferInside
 from vmodem.net.pcapfile import PcapFile
-from vmodem.port.base import OUTPUTS, PortError
+from vmodem.port.base import PortError
 from vmodem.port.watching import CaptureTap
 from vmodem.server.pack import Packer
 from vmodem.server.rules import PackRules
@@ -34,6 +34,13 @@ _ALL_OF_THEM: Final = (
     "{name}: {line} has no circuits, and {target} carries bytes only: "
     "neither settings nor DTR, RTS, CTS, DSR, DCD, RI go over"
 )
+#: The same where the line is a computer's port, whose outputs are DTR and RTS.
+_NO_OUTPUTS: Final = "{name}: DCD and RI of {target} are not seen at {line}, whose outputs are DTR and RTS"
+_BYTES_ONLY: Final = (
+    "{name}: {target} carries bytes only: neither settings nor CTS, DSR, DCD, RI of {line} go over"
+)
+#: Lines that have circuits.
+_EQUIPMENT: Final = ("serial", "remote", "rfc2217")
 
 
 class Redirect:
@@ -117,11 +124,12 @@ class Redirect:
         return Packer(self._reactor, rules, lambda: line.settings.character_s, send)
 
     def _say_what_is_missing(self) -> None:
-        bridge, missing = self.bridge, _ALL_OF_THEM
-        if self._line_kind == "serial" or bridge.line.signals_known & OUTPUTS:
-            return
-        if self._target_kind == "rfc2217":
-            missing = _MISSING
+        bridge = self.bridge
+        told = self._target_kind == "rfc2217"
+        if self._line_kind in _EQUIPMENT:
+            missing = _NO_OUTPUTS if told else _BYTES_ONLY
+        else:
+            missing = _MISSING if told else _ALL_OF_THEM
         breaks = ", nor breaks" if self._line_kind == "pty" else ""
         self._log.info(
             missing,

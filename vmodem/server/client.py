@@ -67,8 +67,8 @@ class Client:
         self._blocked = False
         self._queue: deque[bytearray | bytes | LineState] = deque()
         self._queued = 0
+        self._greeting = 0  # of that, and not the device's fault
         self._holding = False  # the device, because of the queue
-        self._stale = False  # its picture of the port's inputs
         self._holds: set[str] = set()
         self._kept = bytearray()
         self._ending: Ending | None = None
@@ -110,10 +110,11 @@ class Client:
             if not self._unknown:
                 self._found()
         elif self._layer is not None:
-            self._layer.owner = self
+            self._own(self._layer)
         if greeting:
             self._queue.append(bytearray(greeting))
             self._queued += len(greeting)
+            self._greeting = len(greeting)
         self.stream.start(self)
         if self._holds:
             self.stream.pause()
@@ -132,8 +133,8 @@ class Client:
         """Send it away: what is on its way to it, then ``text``, then the end."""
         if self.over:
             return
-        if not (self._blocked or self._unknown):
-            self._flush()
+        if not self._unknown:
+            self._hand_over()
             if text:
                 self.stream.write(text)
         self._finish()
@@ -156,7 +157,7 @@ class Client:
         if self._auto is not None:
             self._auto.found = unheard
         self._queue.clear()
-        self._queued = 0
+        self._queued = self._greeting = 0
         self._kept.clear()
         if self._holding:
             self._holding = False
@@ -167,10 +168,15 @@ class Client:
         assert self._auto is not None
         self._layer = self._auto.layer
         if self._layer is not None:
-            self._layer.owner = self
+            self._own(self._layer)
         self._unknown = False
         if not self.over:
             self._flush()
+
+    def _own(self, layer: PortStream) -> None:
+        """The client's telnet, which may have been there before it was let in."""
+        layer.owner = self
+        layer.inputs_changed()
 
     def _look_idle(self) -> None:
         self._timers = [timer for timer in self._timers if timer.active()]
@@ -211,17 +217,13 @@ class Client:
 
     def inputs_changed(self) -> None:
         """The port's inputs are others now."""
-        if self._layer is None:
-            return
-        if self._blocked:
-            self._stale = True  # one that does not read is told the last of them
-        else:
+        if self._layer is not None:
             self._layer.inputs_changed()
 
     def forget(self) -> None:
         """Drop what waits for the client."""
         self._queue.clear()
-        self._queued = 0
+        self._queued = self._greeting = 0
         self._unhold_device()
 
     def _keep(self, data: bytes) -> None:
@@ -236,10 +238,11 @@ class Client:
 
     def _limit(self) -> None:
         rules = self._host.rules
-        if self._queued <= rules.queue:
+        excess = self._queued - rules.queue - self._greeting
+        if excess <= 0:
             return
         if rules.slow == "drop-oldest":
-            self._drop(self._queued - rules.queue)
+            self._drop(excess)
         elif rules.slow == "close":
             self._host.dismiss(self, f"{self._queued} bytes wait for it and it does not read")
         elif not self._holding:
@@ -263,17 +266,26 @@ class Client:
 
     def _flush(self) -> None:
         while self._queue and not (self._blocked or self._unknown or self.over):
-            item = self._queue.popleft()
-            if isinstance(item, LineState):
-                self._queued -= NOTE_SIZE
-                if self._layer is not None:
-                    self._layer.note(item)
-                continue
-            self._queued -= len(item)
-            self.sent += len(item)
-            self.stream.write(bytes(item))
+            self._hand_over_first()
         if not self._queue:
+            self._greeting = 0
             self._unhold_device()
+
+    def _hand_over(self) -> None:
+        """Everything, whether the client takes it or not."""
+        while self._queue:
+            self._hand_over_first()
+
+    def _hand_over_first(self) -> None:
+        item = self._queue.popleft()
+        if isinstance(item, LineState):
+            self._queued -= NOTE_SIZE
+            if self._layer is not None:
+                self._layer.note(item)
+            return
+        self._queued -= len(item)
+        self.sent += len(item)
+        self.stream.write(bytes(item))
 
     def _unhold_device(self) -> None:
         if self._holding:
@@ -285,9 +297,6 @@ class Client:
 
     def write_drained(self) -> None:
         self._blocked = False
-        if self._stale and self._layer is not None:
-            self._stale = False
-            self._layer.inputs_changed()
         self._flush()
 
     # -- from the client -----------------------------------------------------------------------------------
@@ -303,6 +312,12 @@ class Client:
     def stream_ended(self, ending: Ending) -> None:
         self._ending = ending
         self._tell_end()
+
+    def rules_changed(self) -> None:
+        """Other rules are in force, about what is done when the queue is full, too."""
+        if self._host.rules.slow != "block":
+            self._unhold_device()
+        self._limit()
 
     def suspended(self, on: bool) -> None:
         """See :class:`vmodem.server.speech.Owner`."""

@@ -153,9 +153,7 @@ class ConnectBack:
         early = bytes(self._early)
         self._early.clear()
         self._since = self._reactor.seconds()
-        client = self._client = self._shared.join(stream, stream.peer, target)
-        if client is not None and early:
-            client.deliver(early)
+        self._client = self._shared.join(stream, stream.peer, target, early)
 
     def _failed(self, target: str, reason: str) -> None:
         self._give_up()

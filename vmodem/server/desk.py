@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from vmodem.port.base import OUTPUTS, Port, Settings, Signals
@@ -162,30 +163,50 @@ class Desk:
 
     # -- circuits ------------------------------------------------------------------------------------------
 
-    def drive(self, on: Signals, off: Signals) -> None:
-        """Turn these circuits on and those off, at the same moment."""
+    def drive(self, on: Signals, off: Signals, done: Callable[[], None] | None = None) -> None:
+        """Turn these circuits on and those off, at the same moment; ``done`` is called when they are so,
+        perhaps at once."""
+        done = done or _unheard
+        ours = self._ours
         if self._outputs is None:
-            self._default_outputs = self._ours
-        self._outputs = (self._ours | on) & ~off
+            self._default_outputs = ours
+        self._outputs = (ours | on) & ~off
         self._changed = True
         self._port.drive(on, off)
         self.driven(self._outputs)
+        if self._outputs == ours:
+            done()
+        else:
+            self._port.when_sent(done)
 
-    def break_by(self, who: object, on: bool) -> None:
-        """``who`` begins or ends a break, which is on while anybody sends one."""
+    def break_by(self, who: object, on: bool, done: Callable[[], None] | None = None) -> None:
+        """``who`` begins or ends a break, which is on while anybody sends one.  ``done`` is called when it
+        has begun or ended: behind the bytes before it."""
+        done = done or _unheard
         if on is (who in self._breaking):
+            done()
             return
         before = bool(self._breaking)
         if on:
-            self._breaking[who] = self._reactor.callLater(BREAK_LIMIT_S, self.break_by, who, False)
+            self._breaking[who] = None  # nobody knows when it will begin
         else:
             timer = self._breaking.pop(who)
-            if timer.active():
+            if timer is not None and timer.active():
                 timer.cancel()
         after = bool(self._breaking)
         if after is not before:
             self._port.set_break(after)
             self.break_changed()
+        self._port.when_sent(partial(self._turned, who, on, done))
+
+    def when_so(self, done: Callable[[], None]) -> None:
+        """Call ``done`` when everything asked for so far is so."""
+        self._port.when_sent(done)
+
+    def _turned(self, who: object, on: bool, done: Callable[[], None]) -> None:
+        if on and not self._stopped and who in self._breaking and self._breaking[who] is None:
+            self._breaking[who] = self._reactor.callLater(BREAK_LIMIT_S, self.break_by, who, False)
+        done()
 
 
 def _applied(wanted: Wanted, now: Settings) -> Settings:

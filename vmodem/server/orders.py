@@ -32,9 +32,11 @@ class Orders:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._breaks: list[Any] = []
+        self._stopped = False
 
     def stop(self) -> None:
         """Breaks that are being sent end."""
+        self._stopped = True
         for timer in self._breaks:
             if timer.active():
                 timer.cancel()
@@ -76,11 +78,9 @@ class Orders:
             for wanted, circuit in ((order.dtr, Signals.DTR), (order.rts, Signals.RTS)):
                 if wanted is not None:
                     on, off = (on | circuit, off) if wanted else (on, off | circuit)
-            desk.drive(on, off)
-            answer()
+            desk.drive(on, off, answer)
         elif isinstance(order, BreakSet):
-            desk.break_by(who, order.on)
-            answer()
+            desk.break_by(who, order.on, answer)
         else:
             self.send_break(desk, answer)
 
@@ -88,13 +88,19 @@ class Orders:
         """Send a break of the usual length; ``done`` is called soon after its end."""
         key = object()
 
+        def begun() -> None:
+            self._later(BREAK_S, over)
+
         def over() -> None:
-            desk.break_by(key, False)
+            desk.break_by(key, False, ended)
+
+        def ended() -> None:
             self._later(REST_S, done)
 
-        desk.break_by(key, True)
-        self._later(BREAK_S, over)
+        desk.break_by(key, True, begun)
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:
+        if self._stopped:
+            return
         self._breaks = [timer for timer in self._breaks if timer.active()]
         self._breaks.append(self._reactor.callLater(seconds, what))

@@ -27,7 +27,8 @@ class Pen:
         self, reactor: Any, seconds: float, write: Callable[[bytes], None], busy: Callable[[], bool]
     ) -> None:
         self._reactor = reactor
-        self._seconds = seconds
+        #: May be changed at any time.
+        self.seconds = seconds
         self._write = write
         self._busy = busy
         self.owner: Client | None = None
@@ -42,7 +43,7 @@ class Pen:
         if self.owner is client:
             self._last = self._reactor.seconds()
             if self._timer is None:
-                self._timer = self._reactor.callLater(self._seconds, self._look)
+                self._timer = self._reactor.callLater(self.seconds, self._look)
             self._write(data)
             return
         client.keep(data)
@@ -56,20 +57,24 @@ class Pen:
             self._waiting.remove(client)
 
     def stop(self) -> None:
-        """Nobody has to wait any more."""
+        """Nobody has to wait any more; what waits goes where its client's bytes go now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self.owner = None
-        while self._waiting:
-            self._waiting.popleft().release(WAITS)
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for client in waiting:
+            client.release(WAITS)
 
     def _look(self) -> None:
         self._timer = None
-        left = self._last + self._seconds - self._reactor.seconds()
-        if left > 0 or self._busy():
-            # What has not left the port is not said yet.
-            self._timer = self._reactor.callLater(left if left > 0 else self._seconds, self._look)
+        now = self._reactor.seconds()
+        if self._busy():
+            self._last = now  # what has not left the port is not said yet
+        left = self._last + self.seconds - now
+        if left > 0:
+            self._timer = self._reactor.callLater(left, self._look)
             return
         self.owner = None
         if self._waiting:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from vmodem.port.base import Signals
@@ -105,15 +106,18 @@ class Pulse:
         self._desk = desk
         self._steps = list(steps)
         self._timer: Any = None
+        self._waits = False  # for the moment from which a pause counts
+        self._stopped = False
         self._go()
 
     @property
     def over(self) -> bool:
         """Whether the last step is done."""
-        return not self._steps and self._timer is None
+        return not self._steps and self._timer is None and not self._waits
 
     def stop(self) -> None:
         """Let the rest be, but for the last state of the circuits: none is left as it was in the middle."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -127,9 +131,15 @@ class Pulse:
             step = self._steps.pop(0)
             self._do(step)
             if step.pause:
-                self._timer = self._reactor.callLater(step.pause, self._go)
+                self._waits = True
+                self._desk.when_so(partial(self._pause, step.pause))
                 return
         self._desk.break_by(self, False)
+
+    def _pause(self, seconds: float) -> None:
+        self._waits = False
+        if not self._stopped:
+            self._timer = self._reactor.callLater(seconds, self._go)
 
     def _do(self, step: Step) -> None:
         if step.on or step.off:

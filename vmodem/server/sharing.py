@@ -124,20 +124,23 @@ class SharedPort:
 
     def configure(self, rules: PortRules) -> None:
         """These are the rules from now on; clients stay."""
-        was, self.rules = self.rules, rules
+        self.rules = rules
         self.spread.configure(rules)
-        if (rules.clients, rules.write_lock) != (was.clients, was.write_lock):
-            self._make_pen()
-        self._assign()
+        self._make_pen()
+        for client in list(self.clients):
+            client.rules_changed()
 
     def _make_pen(self) -> None:
-        if self._pen is not None:
-            self._pen.stop()
+        old, seconds = self._pen, self.rules.write_lock
+        if self.rules.clients != "share" or seconds <= 0:
             self._pen = None
-        if self.rules.clients == "share" and self.rules.write_lock > 0:
-            self._pen = Pen(
-                self._reactor, self.rules.write_lock, self._to_device, lambda: self.port.backlog > 0
-            )
+        elif old is None:
+            self._pen = Pen(self._reactor, seconds, self._to_device, lambda: not self.port.all_sent)
+        else:
+            old.seconds = seconds
+        self._assign()
+        if old is not None and old is not self._pen:
+            old.stop()
 
     def _taps_changed(self) -> None:
         """Somebody more or less looks at what is carried."""
@@ -156,11 +159,13 @@ class SharedPort:
         """Whether a newcomer would be turned away."""
         return self.rules.clients != "kick" and len(self.clients) >= self.rules.room
 
-    def join(self, stream: Stream, peer: str, listener: str = "") -> Client | None:
-        """A client comes, its stream not yet started.  None: there is no room, and the stream is closed."""
+    def join(self, stream: Stream, peer: str, listener: str = "", early: bytes = b"") -> Client | None:
+        """A client comes, its stream not yet started.  None: there is no room, and the stream is closed.
+        ``early`` is what the device has sent last, to nobody, and this client is to read."""
         if self.full or self._stopped:
             self._say(f"{peer} turned away: in use")
-            if isinstance(spoken(stream), PortStream):
+            speaks = spoken(stream)
+            if isinstance(speaks, PortStream) and not speaks.agreed:
                 stream.write(BUSY)
             stream.close(1.0)
             return None
@@ -169,7 +174,8 @@ class SharedPort:
             self._left()
         first = not self.clients
         client = Client(self._reactor, self, stream, peer, listener)
-        greeting = self.expand(self.rules.banner) + self.spread.history
+        # Both end with the device's last byte.
+        greeting = self.expand(self.rules.banner) + max(self.spread.history, early, key=len)
         self.clients.append(client)
         self._say(f"{peer} connected on {listener}")
         if self._port_blocked:
@@ -365,7 +371,7 @@ class SharedPort:
     @property
     def idle(self) -> bool:
         """See :class:`vmodem.server.speech.PortDesk`."""
-        return not self.port.backlog
+        return self.port.all_sent
 
     def _controls(self, owner: Owner | None) -> bool:
         if not isinstance(owner, Client) or owner.over or self.rules.control == "none":

@@ -58,6 +58,10 @@ class PortDesk(Protocol):
     def idle(self) -> bool:
         """Whether everything written has left."""
 
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer would be turned away."""
+
     def carry_out(
         self, owner: Owner | None, order: Order, codec: PortServer | None, done: Callable[[bytes], None]
     ) -> None:
@@ -86,6 +90,7 @@ class PortStream(TelnetStream):
         self._port: PortServer | None = None
         self._ahead = 0
         self._busy = False  # the first order of the inbox is being carried out
+        self._stale = False  # the client's picture of the port's inputs
         super().__init__(reactor, below, Role.SERVER, settings)
 
     @property
@@ -94,8 +99,11 @@ class PortStream(TelnetStream):
         return self._port is not None and self._port.agreed
 
     def inputs_changed(self) -> None:
-        """Tell the client, if it wants to know."""
-        if self._port is not None:
+        """Tell the client, if it wants to know; one that does not read is told the last of them."""
+        if self._port is None:
+            return
+        self._stale = self._blocked
+        if not self._blocked:
             self._answer(self._port.modem_state(self._desk.inputs))
 
     def note(self, state: LineState) -> None:
@@ -126,6 +134,14 @@ class PortStream(TelnetStream):
         return self._telnet.command(telnet.NOP) if self.agreed else super()._ayt_words()
 
     # -- from the client -----------------------------------------------------------------------------------
+
+    def write_drained(self) -> None:
+        if self._stale and self._port is not None:
+            self._stale = False
+            self._answer(self._port.modem_state(self._desk.inputs))
+            if self._below.backlog:
+                return  # told again when that has been taken
+        super().write_drained()
 
     def _take(self, events: list[Any]) -> None:
         for event in events:
@@ -237,7 +253,8 @@ def speak(
     """What is spoken on a listener, over a connection to it; ``protocol`` as in a LISTEN string."""
 
     def telnet_over(stream: Stream) -> PortStream:
-        comport = protocol != "telnet"
+        # Whoever is turned away is not told first that it has a port: it would write to that.
+        comport = protocol != "telnet" and not desk.full
         return PortStream(reactor, stream, desk, comport=comport, name=name, settings=settings)
 
     if protocol in ("telnet", "rfc2217"):

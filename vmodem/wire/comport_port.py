@@ -99,7 +99,9 @@ class PortServer(ComPortServer):
         """Something befell the device's data here; returns the notification to send, if any."""
         if not self._agreed or not state & self._line_mask:
             return b""
-        state = (state | EMPTY) & self._line_mask
+        if self._idle():
+            state |= EMPTY
+        state &= self._line_mask
         return self._answer(comport.NOTIFY_LINESTATE, bytes((state,)))
 
     def _told(self, value: int) -> bytes:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tests.helpers.bridging import PROGRAM, Rig, at
 from vmodem.bridge import NO_WIRING, Filter, Noted, PortError, Signals, Trace, Way, Wiring
+from vmodem.bridge.lane import LIMIT
+from vmodem.port.memory import MemoryPort
 
 BOTH = Signals.DTR | Signals.RTS
 
@@ -70,6 +72,28 @@ def test_a_lost_target_holds_the_line_up_and_costs_what_was_under_way(rig: Rig) 
     rig.settle()
     assert rig.there.take() == b"abgh"
     assert rig.bridge.to_target.dropped == 4
+
+
+def test_programs_that_write_and_leave_do_not_fill_the_memory(rig: Rig) -> None:
+    """What each had written is handed over when it leaves, though the line is held up."""
+    rig.there.fault = "refused"
+    rig.line.pause = rig.line.resume = lambda: None  # type: ignore[method-assign]
+    rig.start()
+    total = 0
+    for turn in range(40):
+        rig.here.change_settings(at(300 + turn))
+        rig.here.send(b"x" * 20000)
+        rig.here.happen(Noted.BREAK)
+        total += 20000
+    waiting = rig.bridge.to_target.waiting
+    assert LIMIT - 20000 < waiting < LIMIT + 20000
+    assert rig.bridge.to_target.dropped == total - waiting
+    rig.there.return_()
+    for _ in range(200):
+        rig.settle()
+        rig.clock.advance(0.25)
+    assert rig.there.take() == b"x" * waiting
+    assert rig.there.settings.rate == 339
 
 
 def test_a_line_that_is_gone_is_sent_nothing(rig: Rig) -> None:
@@ -200,10 +224,26 @@ def test_a_break_keeps_its_place_and_lasts(rig: Rig) -> None:
     rig.here.send(b"before")
     rig.here.happen(Noted.BREAK)
     rig.here.send(b"after")
+    rig.settle()
     rig.clock.advance(0.2)
     assert rig.there.history == [("write", b"before"), ("break", True)]
     rig.clock.advance(0.06)
     assert rig.there.history[2:] == [("break", False), ("write", b"after")]
+
+
+def test_a_break_behind_bytes_of_a_slow_line_lasts_as_long(rig: Rig) -> None:
+    rig.target = MemoryPort(rig.clock, rig.there, settings=at(300), paced=True)
+    rig.start(wiring=NO_WIRING)
+    rig.here.send(b"x" * 30)  # a second
+    rig.here.happen(Noted.BREAK)
+    rig.here.send(b"after")
+    seen = []
+    for _ in range(200):
+        rig.clock.advance(0.01)
+        seen.append(rig.there.breaking)
+    assert seen.index(True) * 0.01 == pytest.approx(1.0, abs=0.03)
+    assert seen.count(True) * 0.01 == pytest.approx(0.25, abs=0.03)
+    assert rig.there.take() == b"x" * 30 + b"after"
 
 
 def test_no_break_outlives_its_bridge(rig: Rig) -> None:
@@ -229,6 +269,37 @@ def test_a_filter_changes_and_adds(rig: Rig) -> None:
     rig.here.send(b"what?")
     rig.there.send(b"quiet")
     assert (rig.there.take(), rig.here.take()) == (b"WHAT?", b"wait\nquiet")
+
+
+def test_a_filter_may_answer_with_anything_that_is_bytes(rig: Rig) -> None:
+    class Table(Filter):
+        def to_target(self, data: bytes) -> bytes:
+            return memoryview(data)[1:]
+
+        def to_line(self, data: bytes) -> bytes:
+            return bytearray(data) * 2
+
+    rig.there.room = 2
+    rig.start(filter=Table())
+    for data in (b"-abc", b"-def", b"-ghi"):
+        rig.here.send(data)
+    rig.there.send(b"ok")
+    rig.there.make_room(None)
+    rig.settle()
+    assert (rig.there.take(), rig.here.take()) == (b"abcdefghi", b"okok")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("answer", [None, "text", 5])
+def test_a_filter_that_forgets_its_answer_ends_the_bridge(rig: Rig, answer: object) -> None:
+    class Forgetful(Filter):
+        def to_target(self, data: bytes) -> bytes:
+            return answer  # type: ignore[return-value]
+
+    ends: list[str] = []
+    rig.start(filter=Forgetful(), failed=lambda: ends.append("failed"))
+    rig.here.send(b"gone?")
+    assert (rig.there.take(), ends) == (b"", ["failed"])
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.logger import globalLogPublisher
 
 from tests.helpers.accessserver import Server
 from tests.helpers.ports import free_port
@@ -150,6 +151,33 @@ def test_an_answer_that_differs_is_what_is_in_force(reactor: Reactor, begin: Beg
     server.send(b"on")
     reactor.until(lambda: user.data == b"on")
     assert port.settings == Settings(9600, 8, "N", 2)
+
+
+def test_answers_of_the_beginning_are_not_taken_for_those_of_a_change(
+    reactor: Reactor, begin: Begin, server: Server
+) -> None:
+    said: list[str] = []
+
+    def note(event: Any) -> None:
+        if "was asked for" in str(event.get("log_format")):
+            said.append(str(event["log_format"]).format(**event))
+
+    globalLogPublisher.addObserver(note)
+    try:
+        port = port_of(reactor, server, speed=9600)
+        user = begin(port)
+        reactor.until(server.accepted)
+        assert server.codec is not None
+        server.codec.settings = PortSettings(rate=38400, stop=2)
+        server.send(server.codec.greeting())
+        reactor.until(lambda: user.present)  # it has asked, and nothing is answered yet
+        port.set(Settings(19200, 8, "N", 2), user.done.append)
+        port.set(Settings(4800, 8, "N", 2), user.done.append)
+        reactor.until(lambda: server.read() and len(user.done) == 2)
+    finally:
+        globalLogPublisher.removeObserver(note)
+    assert user.done == [Settings(19200, 8, "N", 2), Settings(4800, 8, "N", 2)]
+    assert said == []
 
 
 def test_no_answer_is_waited_for_so_long(
@@ -314,6 +342,21 @@ def test_a_raw_server(
     assert user.data.endswith(b"\r")
     port.resume()
     reactor.until(lambda: user.data.endswith(b"later"))
+
+
+@pytest.mark.parametrize("greeting", [b"", b"\xff\xfb\x03\xff\xfb\x00"], ids=["raw", "telnet"])
+def test_a_server_that_turns_us_away_says_no_data(
+    reactor: Reactor, begin: Begin, server: Server, greeting: bytes
+) -> None:
+    user = begin(port_of(reactor, server))
+    reactor.until(server.accepted)
+    server.send(greeting + b"\r\nPort already in use\x1b\r\n")
+    server.hang_up()
+    reactor.until(lambda: len(user.events) > 0)
+    ((event, reason),) = user.events
+    assert event == "lost"
+    assert reason.endswith(", saying 'Port already in use\\x1b'")
+    assert not user.data
 
 
 def test_a_flood_before_it_is_known_what_is_spoken(

@@ -221,6 +221,30 @@ def test_nothing_waits_longer_than_the_limit(
     assert 0.09 <= reactor.seconds() - began < 2
 
 
+def test_bytes_that_still_move_are_waited_for(
+    reactor: Reactor, begin: Begin, cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmodem.port.outgoing.LIMIT_S", 0.1)
+    port = port_of(reactor, cable)
+    user = begin(port)
+    cable.queue = 5
+    port.set(Settings(300), user.done.append)
+    while cable.queue:
+        reactor.run_for(0.06)
+        assert user.done == []  # or the last of them would be sent at another speed
+        cable.queue -= 1
+    reactor.until(lambda: user.done == [Settings(300)])
+    # What was written behind the first change is not to suffer from the second.
+    cable.queue = 1
+    port.set(Settings(600), user.done.append)
+    port.write(b"at 600")
+    port.set(Settings(1200), user.done.append)
+    reactor.until(lambda: len(user.done) == 2)
+    reactor.run_for(0.05)
+    assert user.done[1:] == [Settings(600)]
+    reactor.until(lambda: user.done[2:] == [Settings(1200)])
+
+
 def test_an_adapter_that_cannot_tell_is_given_the_time_of_its_bytes(
     reactor: Reactor, begin: Begin, cable: Cable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,23 @@ def test_a_lost_network_does_not_close_the_port(
     assert service.summary == f"com1 on pty:{link}, to {where}"
 
 
+@pytest.mark.parametrize(
+    ("line", "to", "said"),
+    [
+        ("serial:/dev/none", "tcp:127.0.0.1:9", "neither settings nor CTS, DSR, DCD, RI of serial:/dev/none"),
+        ("serial:/dev/none", "rfc2217:127.0.0.1:9", "DCD and RI of rfc2217:127.0.0.1:9 are not seen"),
+        ("remote:127.0.0.1:9", "rfc2217:127.0.0.1:9", "DCD and RI of rfc2217:127.0.0.1:9 are not seen"),
+        ("pty:{link}", "rfc2217:127.0.0.1:9", "CTS, DSR, DCD and RI of rfc2217:127.0.0.1:9 are not seen"),
+    ],
+)
+def test_what_is_missing_is_said_once(
+    make: Make, link: Path, log: list[str], line: str, to: str, said: str
+) -> None:
+    make(port=line.format(link=link), to=to)
+    assert len([text for text in log if said in text]) == 1
+    assert len([text for text in log if "CTS" in text or "RI " in text]) == 1
+
+
 def test_status(reactor: Reactor, make: Make, host: Host) -> None:
     service = make()
     reactor.until(lambda: service.redirect.connected)

@@ -65,6 +65,17 @@ def test_notified_at_once_by_agreement_or_without(desk: Sharing) -> None:
     assert asked(desk, two, sb(7)) == [(107, 0x30), (107, 0x30)]
 
 
+def test_who_is_turned_away_is_not_told_that_it_has_a_port(desk: Sharing) -> None:
+    """A program would take the port's agreement for the port, and write to it what was waiting."""
+    desk.open(clients="one")
+    desk.client()
+    late = desk.client("rfc2217")
+    late.say(WILL_44)
+    got = late.read()
+    assert b"in use" in got
+    assert 44 not in got
+
+
 def test_deltas_and_masks_are_each_clients_own(desk: Sharing) -> None:
     desk.open()
     one, two = program(desk), program(desk)
@@ -299,6 +310,30 @@ def test_suspend_is_each_clients_own_and_all_hold_the_device(desk: Sharing) -> N
     assert not desk.port.paused
 
 
+def test_who_suspends_is_told_of_circuits_all_the_same(desk: Sharing) -> None:
+    desk.open()
+    one = program(desk)
+    desk.client()  # who wants data, or the device would be held up
+    asked(desk, one, sb(8))
+    desk.port.send(b"later")
+    desk.port.put(Signals.CTS)
+    assert answers(one) == [(107, 0x11)]
+    assert asked(desk, one, sb(9)) == [tuple(b"later")]
+
+
+def test_the_transmitter_is_empty_when_everything_has_left(
+    desk: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.open()
+    one = program(desk)
+    asked(desk, one, sb(10, 0xFF))
+    assert asked(desk, one, sb(6)) == [(106, 0x60)]
+    monkeypatch.setattr(FakePort, "all_sent", False)  # the kernel has it, and the line has not
+    assert asked(desk, one, sb(6)) == [(106, 0)]
+    desk.port.note(Noted.PARITY)
+    assert answers(one) == [(106, 4)]
+
+
 def test_purge(desk: Sharing) -> None:
     desk.open(pack=PackRules(idle=1.0))
     one = program(desk, room=5)
@@ -402,4 +437,7 @@ def test_before_the_password_nothing_is_changed(desk: Sharing) -> None:
     desk.tick()
     assert (101, 0, 0, 0x25, 0x80) in answers(stranger)
     assert desk.port.story == []
-    stream.abort()
+    # What changed meanwhile is told to who is let in.
+    desk.port.put(Signals.DSR)
+    stranger.client = shared.join(stream, "somebody", "rfc2217:tcp:7001")
+    assert answers(stranger) == [(107, 0x22)]

@@ -346,6 +346,20 @@ def test_connect_back_at_the_first_byte_loses_none(bench: Bench) -> None:
     assert bench.read(accepted(bench, listening), 4) == b"more"
 
 
+@pytest.mark.parametrize("history", [3, 100])
+def test_connect_back_at_the_first_byte_repeats_none(bench: Bench, history: int) -> None:
+    listening, port = host(bench)
+    service = bench.serve(connect=(f"tcp:127.0.0.1:{port}",), connect_on="data", history=history)
+    bench.port.send(b"first")
+    sock = accepted(bench, listening)
+    bench.reactor.until(lambda: service.occupied)
+    bench.port.send(b"second")
+    assert bench.read(sock, 11) == b"firstsecond"
+    bench.reactor.run_for(0.02)
+    with pytest.raises(BlockingIOError):
+        sock.recv(1)
+
+
 def test_connect_back_while_dsr_is_on(bench: Bench) -> None:
     listening, port = host(bench)
     service = bench.serve(connect=(f"tcp:127.0.0.1:{port}",), connect_on="dsr")
@@ -380,6 +394,7 @@ def test_reload_keeps_clients(bench: Bench) -> None:
     other = replace(service.config, listen=(LOCAL, "telnet:" + LOCAL), clients="observe", history=10)
     assert service.is_same(other)
     assert not service.is_same(replace(service.config, line="serial:/dev/other"))
+    assert not service.is_same(replace(service.config, mark_errors=True))  # the device is opened for that
     service.release(other)
     service.apply(other)
     bench.port.send(b"0123456789abc")

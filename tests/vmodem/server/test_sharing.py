@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.helpers.fakeport import FakePort
 from tests.helpers.sharing import Sharing
 from vmodem.port.base import Noted, Signals
 from vmodem.server.pulse import PulseError
@@ -116,6 +119,60 @@ def test_pen_keeps_requests_apart(desk: Sharing) -> None:
     assert len(desk.shared.clients) == 2
 
 
+def test_a_request_that_the_line_has_not_sent_is_not_run_into(
+    desk: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.open(write_lock=0.1)
+    one, two = desk.client(), desk.client()
+    monkeypatch.setattr(FakePort, "all_sent", False)  # 256 bytes at 9600 bit/s take longer than the lock
+    one.say(b"1")
+    two.say(b"2")
+    for _ in range(3):
+        desk.tick(0.1)
+    assert desk.port.written == b"1"
+    monkeypatch.setattr(FakePort, "all_sent", True)
+    desk.tick(0.09)
+    assert desk.port.written == b"1"
+    desk.tick(0.02)
+    assert desk.port.written == b"12"
+    desk.tick(1)
+
+
+@pytest.mark.parametrize("lock", [0.0, 0.2])
+def test_a_lock_can_be_changed_while_clients_wait_for_it(desk: Sharing, lock: float) -> None:
+    desk.open(write_lock=1.0)
+    one, two, three = desk.client(), desk.client(), desk.client()
+    for each, text in ((one, b"1"), (two, b"2"), (three, b"3")):
+        each.say(text)
+    desk.shared.configure(replace(desk.shared.rules, write_lock=lock))
+    assert desk.port.written == (b"1" if lock else b"123")
+    for _ in range(3):
+        desk.tick(1)
+    assert desk.port.written == b"123"
+    three.say(b"4")
+    assert desk.port.written == b"1234"
+    desk.tick(1)
+
+
+def test_a_long_history_is_not_held_against_who_has_it_to_read(desk: Sharing) -> None:
+    desk.open(history=2000, queue=1000)
+    desk.port.send(b"x" * 2000)
+    one = desk.client("auto")  # nothing is sent until it is known how it speaks
+    desk.port.send(b"y")
+    desk.tick(0.5)
+    assert one.read() == b"x" * 2000 + b"y"
+
+
+def test_who_is_sent_away_reads_what_was_on_its_way(desk: Sharing) -> None:
+    desk.open(session_limit=5)
+    one = desk.client(room=10)
+    desk.port.send(b"0123456789ab")
+    desk.port.send(b"cdefg")
+    desk.tick(5)
+    assert desk.shared.clients == []
+    assert one.read() + one.read() == b"0123456789abcdefg"
+
+
 def test_a_client_that_does_not_read_loses_the_oldest(desk: Sharing) -> None:
     shared = desk.open(queue=100, slow="drop-oldest")
     stuck, good = desk.client(room=10), desk.client()
@@ -162,6 +219,20 @@ def test_a_client_that_does_not_read_holds_the_device_up(desk: Sharing) -> None:
     while stuck.read():
         pass
     assert not desk.port.paused
+
+
+def test_what_is_done_about_one_that_does_not_read_can_be_changed(desk: Sharing) -> None:
+    """It holds the device up, so nothing comes at which it would be looked at again."""
+    shared = desk.open(queue=100, slow="block")
+    stuck, good = desk.client(room=10), desk.client()
+    for _ in range(3):
+        desk.port.send(b"x" * 100)
+    assert desk.port.paused
+    shared.configure(replace(shared.rules, slow="close", queue=50))
+    assert not desk.port.paused
+    assert [client.peer for client in shared.clients] == ["somebody"]
+    assert stuck.sent_away
+    assert good.read() == b"x" * 300
 
 
 def test_a_device_that_takes_nothing_holds_its_clients_up(desk: Sharing) -> None:
