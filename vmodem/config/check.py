@@ -16,7 +16,7 @@ from vmodem.net.incoming.spec import ListenError, ListenSpec, parse_listen
 from .clash import clashes
 from .grammar import dialled
 from .mistake import Finding, Path, nearest
-from .schema import Config
+from .schema import Answering, Config
 
 
 @dataclass(frozen=True)
@@ -225,16 +225,18 @@ def _doors(config: Config) -> Iterator[Finding]:
 
 def _pairs(config: Config) -> Iterator[Finding]:
     """The other vmodem of a pair is asked for no password and no certificate."""
-    for key, modem in config.modems.items():
-        if modem.pair_secret and not modem.pair:
+    tables: list[tuple[Path, Answering]] = [(("modem", key), modem) for key, modem in config.modems.items()]
+    tables += [(("group", key), group) for key, group in config.groups.items()]
+    for path, table in tables:
+        if table.pair_secret and not table.pair:
             text = 'there is no pair; add pair = ["NET"], which says where the other vmodem is'
-            yield Finding(("modem", key, "pair_secret"), text)
-        if modem.pair and modem.password and not modem.pair_secret:
+            yield Finding((*path, "pair_secret"), text)
+        if table.pair and table.password and not table.pair_secret:
             text = "callers have to give a password, and the other vmodem has none to give; add pair_secret"
-            yield Finding(("modem", key, "pair"), text)
-        if modem.pair and modem.allow_certificates is not None:
+            yield Finding((*path, "pair"), text)
+        if table.pair and table.allow_certificates is not None:
             text = "callers have to show a certificate, which a pair does not ask for; take one of them away"
-            yield Finding(("modem", key, "pair"), text)
+            yield Finding((*path, "pair"), text)
 
 
 def _listens(config: Config) -> Iterator[tuple[Path, str, bool]]:

@@ -216,6 +216,8 @@ JUDGES: Final[Mapping[type, Mapping[str, Judge]]] = {
         "allow_certificates": word,
         "password": free,
         "busy_text": free,
+        "pair": networks,
+        "pair_secret": free,
     },
     DirectoryConfig: {"enum": domain, "resolver": resolver},
     PortConfig: {

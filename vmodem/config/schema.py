@@ -44,6 +44,10 @@ class Answering:
     off_hook: OffHook = "busy"
     #: What a caller reads who finds the line busy.
     busy_text: str = "BUSY\r\n"
+    #: Networks of the vmodem at the other end of a pair; empty is no pair.
+    pair: tuple[str, ...] = ()
+    #: What both ends of a pair know.
+    pair_secret: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,6 @@ class ModemConfig(Answering):
     answer_delay: float = 0.0
     #: How long the modem stays off-hook after a call, in seconds.
     hold: float = 0.0
-    #: Networks of the vmodem at the other end of a pair; empty is no pair.
-    pair: tuple[str, ...] = ()
-    #: What both ends of a pair know.
-    pair_secret: str = ""
     #: Number or TARGET of a leased line; "" is none.
     leased: str = ""
     #: When a leased line is dialled: always, or while DTR is on.
