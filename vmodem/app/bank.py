@@ -128,6 +128,16 @@ class Bank:
         self._answerer.shut(shut and not self._hunt.free)
 
     @property
+    def settling(self) -> str:
+        """Changes take place at once."""
+        return ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """Listeners that could not be opened again."""
+        return self._answerer.lacking
+
+    @property
     def summary(self) -> str:
         """One line for people: what it is and where."""
         listening = ", ".join(listener.address for listener in self._answerer.listeners)

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from vmodem.call.directory import Entry
 from vmodem.net.admission.limits import CallerLimits
+
+if TYPE_CHECKING:
+    from .source import Source
 
 #: Where a modem answers unless told otherwise.
 DEFAULT_LISTEN: Final = "tcp:8001:interface=127.0.0.1"
@@ -240,3 +243,5 @@ class Config:
     upses: Mapping[str, UpsConfig] = field(default_factory=dict)
     users: Mapping[str, UserConfig] = field(default_factory=dict)
     panel: PanelConfig | None = None
+    #: The file that it was read from, for saying where something stands; None for arguments.
+    source: Source | None = field(default=None, compare=False, repr=False)
