@@ -217,7 +217,7 @@ class Program:
             if new is not None and service.is_same(new):
                 service.release(new)
             else:
-                last = ", when its last call has ended" if service.occupied else ""
+                last = ", as soon as nobody uses it" if service.occupied else ""
                 changes.append(f"{' '.join(key)}: {'removed' if new is None else 'begins anew'}{last}")
                 self._retire(key, service)
         for key, new in tables.items():

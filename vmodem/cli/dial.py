@@ -179,8 +179,8 @@ class _Look(_Job):
         except CallError as exc:
             text = "; ".join(filter(None, (str(exc), reason)))
             complain(f"{self._number}: {text}")
-            found = {"number": self._number, "rule": None, "targets": [], "error": text}
-            self._out(as_json(found) if self._json else "", NO_CARRIER)
+            answer: dict[str, Any] = {"number": self._number, "rule": None, "targets": [], "error": text}
+            self._out(as_json(answer) if self._json else "", NO_CARRIER)
             return
         if plan.match is None:
             self._show("", [plan.target])

@@ -138,7 +138,7 @@ def test_what_waits_for_the_end_of_a_call_is_no_failure(world: World) -> None:
     end.expect(b"CONNECT")
     world.configure(world.modem("a", answer=(LOCAL,), dialect="hayes"))
     changes = world.reactor.wait_for(Operations(world.program).reload())
-    assert changes == ["modem a: begins anew, when its last call has ended"]
+    assert changes == ["modem a: begins anew, as soon as nobody uses it"]
     end.say(b"undisturbed")
     caller.expect(b"undisturbed")
 
