@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
+
 from vmodem.control.operator import OperatorError
 
 RECORD = {
@@ -26,6 +28,8 @@ class Told:
 
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
+        #: What answers a reload, if not at once.
+        self.reloaded: Deferred[list[str]] | None = None
         self.sinks: list[Callable[[str], None]] = []
         self.state: dict[str, Any] = {
             "modem front": {
@@ -65,11 +69,11 @@ class Told:
         self._known(name)
         self.heard.append(("pulse", name, pulse))
 
-    def reload(self) -> list[str]:
+    def reload(self) -> Deferred[list[str]]:
         if self.heard and self.heard[-1] == ("break",):
             raise OperatorError("vmodem.toml:1: modem.x: wrong\nvmodem.toml:2: modem.y: wrong, too")
         self.heard.append(("reload",))
-        return ["modem front: changed"]
+        return self.reloaded or succeed(["modem front: changed"])
 
     def trace(self, name: str, sink: Callable[[str], None]) -> Callable[[], None]:
         self._known(name)

@@ -50,6 +50,7 @@ HEAVY: dict[str, set[str]] = {
     "ssl": {
         "vmodem.net.tls.begin",
         "vmodem.net.tls.context",
+        "vmodem.net.tls.files",
         "vmodem.net.tls.names",
         "vmodem.net.tls.session",
         "vmodem.net.tls.stream",

@@ -368,6 +368,39 @@ def test_connection_that_is_reset_is_healed(scene: Scene, certificates: Certific
     assert caller.log.count("the call goes on for") == 5, caller.log
 
 
+def test_a_hunt_group_is_the_called_end(scene: Scene) -> None:
+    """The caller of the group hears the modem that is rung, BUSY when it is taken, and the call is healed."""
+    group = (
+        'answer = []\n[group.bank]\nmodems = ["called"]\nanswer = ["tcp:0:interface=127.0.0.1"]\n'
+        'pair = ["127.0.0.1"]\npair_secret = "between us"\noff_hook = "closed"\n'
+    )
+    called = Modem(scene.folder, "called", group)
+    scene.finally_(called.dispose)
+    relay = Relay(called.port)
+    scene.finally_(relay.close)
+    ours = 'answer = []\nnumber = "5551234"\npair = ["127.0.0.1"]\npair_secret = "between us"\n'
+    dtes = []
+    for name in ("caller", "second"):
+        modem = Modem(scene.folder, name, ours)
+        scene.finally_(modem.dispose)
+        dtes.append(scene.dte(modem.link, "ATX5"))
+    (near, second), far = dtes, scene.dte(called.link, "AT+VCID=1")
+    near.send(f"ATDT127.0.0.1:{relay.port}\r")
+    near.expect("^\r\nRINGING\r\n$")
+    far.expect("RING\r\n.*NMBR = 5551234\r\n")
+    near.silent(0.3)
+    far.send("ATA\r")
+    near.expect("^\r\nCONNECT 115200\r\n$", 1)
+    far.expect("CONNECT 115200\r\n")
+    assert second.dial(f"127.0.0.1:{called.port}") == b"\r\nBUSY\r\n"
+    flow = Flow(near, far)
+    time.sleep(0.5)
+    relay.forget()
+    time.sleep(1)
+    flow.finish()
+    near.silent(0.2)
+
+
 @pytest.mark.parametrize("end", ["near", "far"])
 def test_hang_up_is_one_no_carrier_at_once(scene: Scene, end: str) -> None:
     called, near, far = both(scene)

@@ -312,7 +312,7 @@ def test_reload_leaves_unchanged_ports_alone(scene: Scene) -> None:
     file.write_text(one + listen + two + listen + "clients = 7\n")
     assert "vmodem.toml:7: port.b.clients" in server.ask("reload")
     file.write_text(one + listen)
-    assert server.ask("reload") == "port b: removed\n"
+    assert server.ask("reload") == "port b: removed, as soon as nobody uses it\n"
     devices[0].send(b"still")
     stays.expect(b"still")
     devices[1].send(b"until it leaves")

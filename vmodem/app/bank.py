@@ -101,10 +101,12 @@ class Bank:
             self._free_changed()
 
     def _fill(self, config: GroupConfig) -> None:
+        from vmodem.call.paired import Partners
         from vmodem.net.admission.rules import AccessError
 
         try:
             self._answerer.door.settings = door_settings(config)
+            self._answerer.partners = Partners(config.pair, config.pair_secret)
         except AccessError as exc:
             raise StartError.of(exc, EX_USAGE) from exc
         self._answerer.directory = self._board.directory
@@ -121,7 +123,19 @@ class Bank:
         return True
 
     def _free_changed(self) -> None:
-        self._answerer.shut(self.config.off_hook == "closed" and not self._hunt.free)
+        # The call of a pair goes on over another connection, and that comes in by a listener.
+        shut = self.config.off_hook == "closed" and not self.config.pair
+        self._answerer.shut(shut and not self._hunt.free)
+
+    @property
+    def settling(self) -> str:
+        """Changes take place at once."""
+        return ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """Listeners that could not be opened again."""
+        return self._answerer.lacking
 
     @property
     def summary(self) -> str:

@@ -12,6 +12,8 @@ from vmodem.config.reading import ConfigError
 from vmodem.control.operator import OperatorError
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from .program import Program
     from .service import Service
 
@@ -63,16 +65,25 @@ class Operations:
         except ValueError as exc:
             raise OperatorError(str(exc)) from exc
 
-    def reload(self) -> list[str]:
+    def reload(self) -> Deferred[list[str]]:
         """Read the configuration again; what changed, in words.  What could not be had is an error, though
         all the rest is in force."""
+        from twisted.internet.defer import Deferred
+
         try:
             changes = self._program.reload()
         except ConfigError as exc:
             raise OperatorError(str(exc)) from exc
-        if self._program.failed:
-            raise OperatorError("\n".join([*self._program.failed, "all else is in force", *changes]))
-        return changes
+        result: Deferred[list[str]] = Deferred()
+
+        def settled(failed: list[str]) -> None:
+            if failed:
+                result.errback(OperatorError("\n".join([*failed, "all else is in force", *changes])))
+            else:
+                result.callback(changes)
+
+        self._program.when_settled(settled)
+        return result
 
     def trace(self, name: str, sink: Callable[[str], None]) -> Callable[[], None]:
         """Give ``sink`` a line of text for everything that happens there."""

@@ -197,6 +197,16 @@ class PortService:
         return [each.port for each in self._answerer.listeners]
 
     @property
+    def settling(self) -> str:
+        """Changes take place at once."""
+        return ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """A device that is not there."""
+        return [self.shared.lost_for] if self.shared.lost_for else []
+
+    @property
     def summary(self) -> str:
         """One line for people: what it is and where."""
         where = [listener.address for listener in self._answerer.listeners]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmodem.call.caller import Caller
     from vmodem.net.stream import Stream
 
+    from .settling import Settling
     from .upsdesk import Desk
 
 #: Descriptors a process needs besides those of its services, and those of one service with its call.
@@ -75,6 +76,8 @@ class Program:
         self._stopping = False
         #: What the latest reload could not have, each with its reason.
         self.failed: list[str] = []
+        self._touched: set[Key] = set()  # what it made or changed
+        self._settling: Settling | None = None
         self.desk: Desk | None = None
         self._folder = state_dir or default_folder()
         self.control = ControlServer(reactor, self._folder, Operations(self))
@@ -82,7 +85,10 @@ class Program:
     # -- life ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start everything, or nothing.  Raises :class:`StartError`."""
+        """Start everything, or nothing.  Raises :class:`StartError`, and
+        :class:`vmodem.config.reading.ConfigError` for what the configuration's file names that this machine
+        has not."""
+        self._look_around()
         tables = _tables(self.config)
         if self.config.panel is not None:
             self._log.warn("[panel] is passed over: this version has no web panel")
@@ -102,12 +108,28 @@ class Program:
             self.stop()
             raise
 
+    def _look_around(self) -> None:
+        from vmodem.config.machine import look
+        from vmodem.config.reading import ConfigError
+
+        source = self.config.source
+        if source is None:
+            return  # what arguments say is looked at where it is used
+        mistakes = source.mistakes(look(self.config))
+        wrong = [each for each in mistakes if not each.warning]
+        if wrong:
+            raise ConfigError(wrong)
+        for each in mistakes:
+            self._log.warn("{mistake}", mistake=str(each))
+
     def stop(self) -> Deferred[None]:
         """Stop everything; fires within :data:`STOP_LIMIT_S`."""
         from twisted.internet.defer import DeferredList
 
         self._stopping = True
         self._awaited.clear()
+        if self._settling is not None:
+            self._settling.forget()
         self.control.stop()
         stopped: Any = DeferredList([service.stop() for _, service in self.working()], consumeErrors=True)
         self.board.close()
@@ -176,7 +198,9 @@ class Program:
         config = self._load()
         before, tables = _tables(self.config), _tables(config)
         changes: list[str] = []
-        self.failed = []
+        if self._settling is not None:
+            self._settling.tell("the configuration was read once more before all of this was done")
+        self.failed, self._touched = [], set()
         if config.directory != self.config.directory:
             changes.append("directory: changed")
         self.config = config
@@ -193,19 +217,23 @@ class Program:
             if new is not None and service.is_same(new):
                 service.release(new)
             else:
-                changes.append(f"{' '.join(key)}: {'removed' if new is None else 'begins anew'}")
+                last = ", as soon as nobody uses it" if service.occupied else ""
+                changes.append(f"{' '.join(key)}: {'removed' if new is None else 'begins anew'}{last}")
                 self._retire(key, service)
         for key, new in tables.items():
             service_or_none = self.services.get(key)
             if service_or_none is not None:
                 if new != before.get(key):
                     changes.append(f"{' '.join(key)}: changed")
+                    self._touched.add(key)
                 self._try(key, partial(service_or_none.apply, new))
             else:
                 self._awaited[key] = new
+                self._touched.add(key)
                 if key not in before:
                     changes.append(f"{' '.join(key)}: new")
         self._start_awaited()
+        self._look_at_certificates()
         for change in changes:
             self._log.info("configuration read again: {change}", change=change)
         return changes
@@ -239,14 +267,18 @@ class Program:
         """Start what is new, once those are gone whose place it may take."""
         if self._leaving or self._stopping:
             return
-        names = {service.name for _, service in self._retiring}
-        lines = {getattr(service.config, "line", None) for _, service in self._retiring}
         for key, config in list(self._awaited.items()):
-            if key[1] in names or getattr(config, "line", "") in lines:
-                continue  # the last call of its predecessor is still up
+            if self._is_held_up(key, config):
+                continue
             del self._awaited[key]
             self._try(key, partial(self._begin, key, config))
         self._introduce()
+
+    def _is_held_up(self, key: Key, config: Any) -> bool:
+        """Whether the last call of its predecessor is still up."""
+        names = {service.name for _, service in self._retiring}
+        lines = {getattr(service.config, "line", None) for _, service in self._retiring}
+        return key[1] in names or getattr(config, "line", "") in lines
 
     def _begin(self, key: Key, config: Any) -> None:
         service = self._make(key, config)
@@ -257,8 +289,44 @@ class Program:
         try:
             change()
         except StartError as exc:
-            self.failed.append(f"{' '.join(key)}: {exc}")
-            self._log.error("{kind} {name}: {reason}", kind=key[0], name=key[1], reason=str(exc))
+            for reason in str(exc).splitlines():
+                self._fail(key, reason)
+
+    def _fail(self, key: Key, reason: str) -> None:
+        self.failed.append(f"{' '.join(key)}: {reason}")
+        self._log.error("{kind} {name}: {reason}", kind=key[0], name=key[1], reason=reason)
+
+    def _look_at_certificates(self) -> None:
+        """Listeners that stay go on with what they have read, until the program ends: better told now."""
+        from vmodem.config.machine import certificates
+
+        for finding in certificates(self.config):
+            key = str(finding.path[0]), str(finding.path[1])
+            if key not in self._touched and not finding.warning:
+                self._fail(key, f"{finding.text} (what was read before stays in use)")
+
+    def when_settled(self, told: Callable[[list[str]], None]) -> None:
+        """Call ``told``, once, when everything of the latest reload is done or has failed, with what could
+        not be had: at once, or after :data:`vmodem.app.settling.LIMIT_S` at the latest."""
+        from .settling import Settling
+
+        self._settling = Settling(self._reactor, self, told)
+        self._settling.look()
+
+    def unsettled(self) -> list[str]:
+        """What the latest reload is still about to do, but for what waits for the end of a call."""
+        found = [
+            f"{' '.join(key)}: has not begun yet"
+            for key, config in self._awaited.items()
+            if not self._is_held_up(key, config)
+        ]
+        working = self.services.items()
+        return found + [f"{' '.join(key)}: {each.settling}" for key, each in working if each.settling]
+
+    def lacking(self) -> list[str]:
+        """What the services that the latest reload made or changed have not got."""
+        working = [(key, each) for key, each in self.services.items() if key in self._touched]
+        return [f"{' '.join(key)}: {text}" for key, each in working for text in each.lacking]
 
     def hang_up_signal(self) -> None:
         """SIGHUP: read the configuration again; a bad one leaves the old in force."""

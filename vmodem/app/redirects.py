@@ -114,6 +114,17 @@ class RedirectService:
     # -- what is said --------------------------------------------------------------------------------------
 
     @property
+    def settling(self) -> str:
+        """Changes take place at once."""
+        return ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """A device that is not there; the far end is looked for whenever somebody wants it."""
+        reason = self.redirect.bridge.at_line.reason
+        return [reason] if reason else []
+
+    @property
     def summary(self) -> str:
         """One line for people: what it is and where."""
         bridge = self.redirect.bridge

@@ -39,6 +39,15 @@ class Service(Protocol):
         """Call ``told`` once it is no longer occupied."""
 
     @property
+    def settling(self) -> str:
+        """What it is still about to do of a change, in words; "" when it is done."""
+
+    @property
+    def lacking(self) -> list[str]:
+        """What it should have and at present has not (a listener, a device), each in a sentence; it goes on
+        trying."""
+
+    @property
     def summary(self) -> str:
         """One line for people: what it is and where."""
 

@@ -317,6 +317,17 @@ class Station:
             stream.abort()
 
     @property
+    def settling(self) -> str:
+        """Changes take place at once."""
+        return ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """A device that is not there, and listeners that could not be opened again."""
+        missing = self.driver.line.missing
+        return [*([missing] if missing else []), *self._answerer.lacking]
+
+    @property
     def summary(self) -> str:
         """One line for people: what it is and where."""
         listening = ", ".join(listener.address for listener in self._answerer.listeners) or "no calls in"
@@ -335,6 +346,7 @@ class Station:
             "free": self.free,
             "busied": self.busied,
             "attached": driver.line.attached,
+            "missing": driver.line.missing,
             "rate": driver.line.rate,
             "listening": [listener.address for listener in self._answerer.listeners],
             "peer": call.peer if call is not None else "",

@@ -139,7 +139,7 @@ class UpsService:
             except StartError as exc:
                 problems.append(exc)
         if problems:
-            raise problems[0]
+            raise StartError("\n".join(map(str, problems)), problems[0].code)
 
     # -- the driver ----------------------------------------------------------------------------------------
 
@@ -182,6 +182,18 @@ class UpsService:
         self._log.failure("ups {name}: stopping its driver failed", failure, name=self.name)
 
     # -- what is said --------------------------------------------------------------------------------------
+
+    @property
+    def settling(self) -> str:
+        """Whether another driver is on its way."""
+        return "the driver before has not let go of its line yet" if self._leaving else ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """A line that is not there, or cannot be had."""
+        from vmodem.ups.model import Health
+
+        return [self.ups.reason] if self.ups.health is Health.GONE else []
 
     @property
     def summary(self) -> str:

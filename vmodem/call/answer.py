@@ -88,7 +88,7 @@ class Answerer:
         self._pairs: PairAcceptor | None = None
         self._lingering: dict[Stream, float] = {}  # until when at the latest
         self._started = self._shut = False
-        self._closed: list[Listener] = []  # to be opened again
+        self._closed: dict[Listener, str] = {}  # to be opened again, with what went wrong at the last try
         self._timer: Any = None
         self.listeners = [Listener(reactor, text, self._accepted, self, speak) for text in listens]
 
@@ -145,31 +145,45 @@ class Answerer:
             for listener in ours:
                 listener.stop()
         else:
-            self._closed = ours
+            self._closed = dict.fromkeys(ours, "")
             self._reopen()
 
     def drop(self, listens: Sequence[str]) -> None:
         """Close those listeners that are not among ``listens``."""
         for listener in [each for each in self.listeners if each.text not in listens]:
             self.listeners.remove(listener)
-            if listener in self._closed:
-                self._closed.remove(listener)
+            self._closed.pop(listener, None)
             listener.stop()
             self._log.info(
                 "no longer listening for {calls} on {address}", calls=self._words.many, address=listener.text
             )
 
     def add(self, listens: Sequence[str]) -> None:
-        """Open those that are new among ``listens``.  Raises :class:`vmodem.net.incoming.spec.ListenError`;
-        what could be opened before that stays open."""
+        """Open those that are new among ``listens``.  Raises :class:`vmodem.net.incoming.spec.ListenError`
+        with a line for each that cannot be had; the others are open then."""
+        failed: list[ListenError] = []
         for text in listens:
             if any(each.text == text for each in self.listeners):
                 continue
-            listener = Listener(self._reactor, text, self._accepted, self, self._speak)
-            if self._started and (listener.lent or not self._shut):
-                listener.start()
-                self._introduce(listener)
-            self.listeners.append(listener)
+            try:
+                listener = Listener(self._reactor, text, self._accepted, self, self._speak)
+                if self._started:
+                    listener.start()
+                    if self._shut and not listener.lent:
+                        listener.stop()  # it can be had, and will be opened with the others
+                    else:
+                        self._introduce(listener)
+            except ListenError as exc:
+                failed.append(exc)
+            else:
+                self.listeners.append(listener)
+        if failed:
+            raise ListenError("\n".join(map(str, failed))) from failed[0].__cause__
+
+    @property
+    def lacking(self) -> list[str]:
+        """Why listeners are not open that should be, each in a sentence."""
+        return [f"{reason}; it is tried every second" for reason in self._closed.values() if reason]
 
     def _introduce(self, listener: Listener) -> None:
         words = self._words
@@ -194,20 +208,20 @@ class Answerer:
 
     def _reopen(self) -> None:
         self._timer = None
-        first = len(self._closed) == len(self.listeners)
-        for listener in list(self._closed):
+        for listener, before in list(self._closed.items()):
             try:
                 listener.start()
             except ListenError as exc:
-                if first:
+                self._closed[listener] = str(exc)
+                if not before:
                     self._log.error("{reason}; trying again every second", reason=str(exc))
             else:
-                self._closed.remove(listener)
+                del self._closed[listener]
         if self._closed:
             self._timer = self._reactor.callLater(REOPEN_S, self._reopen)
 
     def _await_none(self) -> None:
-        self._closed = []
+        self._closed = {}
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

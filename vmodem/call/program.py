@@ -16,7 +16,6 @@ import errno
 import fcntl
 import os
 import pwd
-import shutil
 import signal
 import struct
 import sys
@@ -32,6 +31,8 @@ from zope.interface import implementer
 
 from vmodem.net.stream import Cause, Ending, FdStream
 
+from .command import PATH, ProgramError, find_account, find_program
+
 #: From SIGHUP and SIGTERM to SIGKILL, in seconds.
 GRACE_S: Final = 2.0
 #: A terminal closes a moment before its program can be waited for: how long the end of the stream waits for
@@ -39,7 +40,6 @@ GRACE_S: Final = 2.0
 STATUS_S: Final = 0.25
 #: Where there is no pidfd (Linux before 5.3), how often the end of a program is looked for, in seconds.
 POLL_S: Final = 0.1
-PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TERM: Final = "vt100"
 ROWS, COLUMNS = 24, 80
 
@@ -62,10 +62,6 @@ except OSError as exc:
     os.write(int(pipe), exc.strerror.encode())
 os._exit(126)
 """
-
-
-class ProgramError(Exception):
-    """A program that cannot be started; the text says why."""
 
 
 class Starting(Protocol):
@@ -103,10 +99,8 @@ def start(
 
 def _begin(reactor: Any, argv: Sequence[str], user: str) -> tuple[FdStream, int]:
     """The program's terminal, and the pipe to read from before it is known to run, else -1."""
-    account = _account(user)
-    command = shutil.which(argv[0], path=PATH if "/" not in argv[0] else None)
-    if command is None:
-        raise ProgramError(f'no program "{argv[0]}" here')
+    account = find_account(user)
+    command = find_program(argv[0])
     try:
         master, slave = os.openpty()
     except OSError as exc:
@@ -128,20 +122,6 @@ def _begin(reactor: Any, argv: Sequence[str], user: str) -> tuple[FdStream, int]
     stream = _ProgramStream(reactor, master, program, f"program {name}")
     program.watch(stream)
     return stream, pipe
-
-
-def _account(user: str) -> pwd.struct_passwd:
-    try:
-        account = pwd.getpwnam(user) if user else pwd.getpwuid(os.geteuid())
-    except KeyError:
-        if user:
-            raise ProgramError(f'no account "{user}" here') from None
-        # An account without an entry, as in many containers.
-        uid = os.geteuid()
-        account = pwd.struct_passwd((str(uid), "x", uid, os.getegid(), "", "/", "/bin/sh"))
-    if account.pw_uid != os.geteuid() and os.geteuid() != 0:
-        raise ProgramError(f'running as "{user}" takes root\'s rights')
-    return account
 
 
 def _spawn(command: str, argv: Sequence[str], account: pwd.struct_passwd, terminal: str) -> tuple[int, int]:

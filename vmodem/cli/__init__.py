@@ -36,7 +36,7 @@ _VERBS = {
     "completion": "completion",
 }
 #: Why a system does not take what is printed.
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 _DESCRIPTION = "A Hayes modem made of software: what the old machine dials, the network connects."
 _EPILOG = """\
 vmodem VERB -h shows what a verb takes, with examples.
@@ -97,4 +97,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _nothing_more() -> None:
     """Whatever is still to be written, the exit's flush included, goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if (nowhere := os.open(os.devnull, os.O_WRONLY)) != 1:
+        os.dup2(nowhere, 1)

@@ -95,6 +95,8 @@ def _run(arguments: argparse.Namespace) -> int:
     job = _Look(reactor, config, arguments) if arguments.dry_run else _Call(reactor, config, arguments)
     reactor.callWhenRunning(job.begin)
     reactor.run()
+    if job.unwritten is not None:
+        raise job.unwritten
     return job.code
 
 
@@ -108,6 +110,8 @@ class _Job:
 
         self.reactor = reactor
         self.code = 130  # until something else is known: interrupted
+        #: Why what there was to say could not be written: the reactor must not run on over it.
+        self.unwritten: OSError | None = None
         self.quiet = bool(arguments.quiet)
         self.board = Switchboard(reactor)
         self.board.configure(Config(directory=self.directory(config)))  # no modems: nothing is announced
@@ -174,10 +178,9 @@ class _Look(_Job):
             plan = self._origin.plan(self.dial)
         except CallError as exc:
             text = "; ".join(filter(None, (str(exc), reason)))
-            if self._json:
-                out(as_json({"number": self._number, "rule": None, "targets": [], "error": text}))
             complain(f"{self._number}: {text}")
-            self.finish(NO_CARRIER)
+            answer: dict[str, Any] = {"number": self._number, "rule": None, "targets": [], "error": text}
+            self._out(as_json(answer) if self._json else "", NO_CARRIER)
             return
         if plan.match is None:
             self._show("", [plan.target])
@@ -187,6 +190,14 @@ class _Look(_Job):
     def _numbered(self, targets: list[Any], rule: str) -> None:
         self._show(rule, targets)
 
+    def _out(self, text: str, code: int) -> None:
+        """The one thing there is to say, and the end."""
+        try:
+            out(text)
+        except OSError as exc:
+            self.unwritten = exc
+        self.finish(code)
+
     def _show(self, rule: str, targets: list[Any], note: str = "") -> None:
         if self._json:
             found = {
@@ -195,13 +206,12 @@ class _Look(_Job):
                 "targets": [str(target) for target in targets],
                 "note": note,
             }
-            out(as_json(found))
+            self._out(as_json(found), 0)
         else:
             lines = [("number", self._number), ("rule", rule or "none: the address was dialled itself")]
             lines += [("target", str(target)) for target in targets]
             lines += [("note", note)] if note else []
-            out("".join(f"{name + ':':8} {printable(text)}\n" for name, text in lines))
-        self.finish(0)
+            self._out("".join(f"{name + ':':8} {printable(text)}\n" for name, text in lines), 0)
 
 
 class _Call(_Job):

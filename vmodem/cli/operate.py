@@ -4,12 +4,13 @@ running vmodem."""
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .show import as_json, coloured, out, printable, table
+from .show import as_json, coloured, fitting, is_terminal, out, printable, table
 from .verb import Verbs, add_verb, json_option, quiet_option, state_folder, state_option
 
 if TYPE_CHECKING:
@@ -165,16 +166,24 @@ def _status(arguments: argparse.Namespace, client: ControlClient) -> None:
 
 
 def _top(arguments: argparse.Namespace, client: ControlClient) -> None:
-    live = sys.stdout.isatty() and not arguments.json
+    live = is_terminal(sys.stdout) and not arguments.json
     while True:
         found = client.ask("status")
         if arguments.json:
             out(as_json(found))
         else:
-            text = state_table(found, coloured(sys.stdout))
             now = time.strftime("%H:%M:%S")
-            out(f"{_CLEAR}{now}  (Ctrl-C ends)\n{text}" if live else f"{now}\n{text}\n")
+            out(_screen(now, state_table(found)) if live else f"{now}\n{state_table(found)}\n")
         time.sleep(TOP_S)
+
+
+def _screen(now: str, text: str) -> str:
+    """A whole screen: no more than there is room for, so that nothing scrolls."""
+    size = shutil.get_terminal_size()
+    shown = fitting(f"{now}  (Ctrl-C ends)\n{text}", size.columns, size.lines).split("\n")
+    if coloured(sys.stdout) and len(shown) > 1:
+        shown[1] = f"\x1b[1m{shown[1]}\x1b[0m"
+    return _CLEAR + "\r\n".join(shown)
 
 
 def _calls(arguments: argparse.Namespace, client: ControlClient) -> None:
@@ -185,7 +194,7 @@ def _calls(arguments: argparse.Namespace, client: ControlClient) -> None:
 def _trace(arguments: argparse.Namespace, client: ControlClient) -> None:
     from vmodem.control.client import ControlError
 
-    for text in client.trace(arguments.name):
+    for text in client.trace(arguments.name, 1 if sys.stdout is not None else -1):
         out(as_json({"line": arguments.name, "text": text}) if arguments.json else f"{printable(text)}\n")
     raise ControlError("the running vmodem has ended", 69)
 
@@ -237,6 +246,8 @@ def _state(key: str, state: Mapping[str, Any]) -> tuple[str, ...]:
         words += ", busied"
     if state.get("leaving"):
         words += ", leaving"
+    if state.get("missing"):
+        words += ", no device"
     where = state.get("line") or ", ".join(map(str, state.get("listening", ())))
     return (
         str(state.get("name", key)),

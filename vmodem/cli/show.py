@@ -6,6 +6,7 @@ nowhere else.  What does not belong here: what is worth showing.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -30,12 +31,33 @@ def _escaped(char: str) -> str:
 def complain(text: str) -> None:
     """Say on standard error what is wrong, each line with the program's name."""
     for line in text.splitlines() or [""]:
-        print(f"vmodem: {printable(line)}", file=sys.stderr)
+        warn(f"vmodem: {printable(line)}")
 
 
-def coloured(stream: TextIO) -> bool:
+def warn(line: str) -> None:
+    """Write a line to standard error, if there is one."""
+    if sys.stderr is not None:  # print() would take standard output instead
+        print(line, file=sys.stderr)
+
+
+def coloured(stream: TextIO | None) -> bool:
     """Whether ``stream`` is a terminal whose user wants more than plain text (https://no-color.org)."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb" and stream.isatty()
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return not plain and is_terminal(stream)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether ``stream`` is a terminal; None is a descriptor that was closed before the start."""
+    return stream is not None and stream.isatty()
+
+
+def fitting(text: str, columns: int, rows: int) -> str:
+    """As much of some lines as a terminal of that size shows without moving on."""
+    lines = text.splitlines()
+    if len(lines) > rows > 0:
+        left_out = len(lines) - rows + 1
+        lines[rows - 1 :] = [f"... {left_out} more"]
+    return "\n".join(line[:columns] for line in lines)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], colour: bool = False) -> str:
@@ -61,6 +83,13 @@ def as_json(value: Any) -> str:
 
 
 def out(text: str) -> None:
-    """Write to standard output, now."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """Write to standard output, now.  What its character set has not is escaped.  Raises OSError."""
+    stream: TextIO | None = sys.stdout
+    if stream is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        known = stream.encoding or "ascii"
+        stream.write(text.encode(known, "backslashreplace").decode(known))
+    stream.flush()

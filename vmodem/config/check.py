@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vmodem.call.directory import Directory, Entry
-from vmodem.call.target import Target, TargetError, parse_target
-from vmodem.net.incoming.spec import ListenError, ListenSpec, parse_listen
+from vmodem.call.target import Target, parse_target
 
 from .clash import clashes
 from .grammar import dialled
 from .mistake import Finding, Path, nearest
-from .schema import Config
+from .schema import Answering, Config
+from .texts import WAYS, listen_spec, listens, target_of, targets
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _dangling(
     config: Config, modems: set[str], groups: set[str], numbers: Iterable[str]
 ) -> Iterator[Finding]:
     """Targets within this process that are not there."""
-    for path, target in _targets(config):
+    for path, target in targets(config):
         if target.kind == "line" and target.name not in modems:
             yield Finding(path, _nobody("modem", target.name, modems))
         elif target.kind == "group" and target.name not in groups:
@@ -102,7 +102,7 @@ def _dangling(
         text = modem.leased
         if (
             text
-            and _target(text) is None
+            and target_of(text) is None
             and not asked
             and not dialled(text)
             and not _lookup(directory, text)
@@ -119,37 +119,8 @@ def _nobody(what: str, name: str, known: set[str]) -> str:
     return f'there is no {what} "{name}"; {hint}'
 
 
-def _targets(config: Config) -> Iterator[tuple[Path, Target]]:
-    """Every target of the configuration, with its place."""
-    for number, entry in config.directory.entries.items():
-        yield ("directory", number), entry.target
-    texts: list[tuple[Path, str]] = []
-    for key, modem in config.modems.items():
-        texts += [(("modem", key, each), getattr(modem, each)) for each in _WAYS]
-    for key, redirect in config.redirects.items():
-        texts.append((("redirect", key, "to"), redirect.to))
-    for key, port in config.ports.items():
-        texts += [(("port", key, "connect", place), text) for place, text in enumerate(port.connect)]
-    for path, text in texts:
-        target = _target(text)
-        if target is not None:
-            yield path, target
-
-
 #: Where numbers lead whose own entries have mistakes.
 _SOMEWHERE = parse_target("discard:")
-#: Keys of a modem that hold a target.
-_WAYS = ("default", "windows_cable", "leased")
-
-
-def _target(text: str) -> Target | None:
-    """The target that a text is, or None: a number, or a mistake that was told already."""
-    if not text:
-        return None
-    try:
-        return parse_target(text)
-    except TargetError:
-        return None
 
 
 def _directory(config: Config) -> Directory:
@@ -170,14 +141,14 @@ def _loops(config: Config) -> Iterator[Finding]:
     def next_of(key: str, way: str) -> str:
         """The one modem that is rung, or ""."""
         text = getattr(config.modems[key], way)
-        target = _target(text) or (_lookup(directory, text) if text else None)
+        target = target_of(text) or (_lookup(directory, text) if text else None)
         if target is not None and target.kind == "group" and target.name in config.groups:
             members = config.groups[target.name].modems
             return members[0] if len(members) == 1 else ""
         return target.name if target is not None and target.kind == "line" else ""
 
     for key in config.modems:
-        for way in _WAYS:
+        for way in WAYS:
             if next_of(key, way) == key:
                 yield Finding(
                     ("modem", key, way),
@@ -200,8 +171,8 @@ def _loops(config: Config) -> Iterator[Finding]:
 
 def _doors(config: Config) -> Iterator[Finding]:
     """Listeners that more than this machine reaches, and nobody watches."""
-    for path, text, allowed in _listens(config):
-        spec = _spec(text)
+    for path, text, allowed in listens(config):
+        spec = listen_spec(text)
         if spec is not None and spec.kind == "udp" and spec.exposure and not allowed:
             yield Finding(
                 path,
@@ -212,7 +183,7 @@ def _doors(config: Config) -> Iterator[Finding]:
         if port.open or port.allow_callers is not None or port.password or port.allow_certificates:
             continue
         for place, text in enumerate(port.listen):
-            spec = _spec(text)
+            spec = listen_spec(text)
             if spec is None or not spec.ours or spec.kind == "udp" or not spec.exposure:
                 continue
             if not spec.values.get("clientca"):
@@ -225,41 +196,18 @@ def _doors(config: Config) -> Iterator[Finding]:
 
 def _pairs(config: Config) -> Iterator[Finding]:
     """The other vmodem of a pair is asked for no password and no certificate."""
-    for key, modem in config.modems.items():
-        if modem.pair_secret and not modem.pair:
+    tables: list[tuple[Path, Answering]] = [(("modem", key), modem) for key, modem in config.modems.items()]
+    tables += [(("group", key), group) for key, group in config.groups.items()]
+    for path, table in tables:
+        if table.pair_secret and not table.pair:
             text = 'there is no pair; add pair = ["NET"], which says where the other vmodem is'
-            yield Finding(("modem", key, "pair_secret"), text)
-        if modem.pair and modem.password and not modem.pair_secret:
+            yield Finding((*path, "pair_secret"), text)
+        if table.pair and table.password and not table.pair_secret:
             text = "callers have to give a password, and the other vmodem has none to give; add pair_secret"
-            yield Finding(("modem", key, "pair"), text)
-        if modem.pair and modem.allow_certificates is not None:
+            yield Finding((*path, "pair"), text)
+        if table.pair and table.allow_certificates is not None:
             text = "callers have to show a certificate, which a pair does not ask for; take one of them away"
-            yield Finding(("modem", key, "pair"), text)
-
-
-def _listens(config: Config) -> Iterator[tuple[Path, str, bool]]:
-    """Every listener with its place, and whether a list says who may."""
-    for key, modem in config.modems.items():
-        for place, text in enumerate(modem.answer):
-            yield ("modem", key, "answer", place), text, modem.allow_callers is not None
-    for key, group in config.groups.items():
-        for place, text in enumerate(group.answer):
-            yield ("group", key, "answer", place), text, group.allow_callers is not None
-    for key, port in config.ports.items():
-        for place, text in enumerate(port.listen):
-            yield ("port", key, "listen", place), text, port.allow_callers is not None
-    for key, ups in config.upses.items():
-        for place, text in enumerate(ups.listen):
-            yield ("ups", key, "listen", place), text, ups.allow_callers is not None
-    if config.panel is not None:
-        yield ("panel", "listen"), config.panel.listen, False
-
-
-def _spec(text: str) -> ListenSpec | None:
-    try:
-        return parse_listen(text)
-    except ListenError:
-        return None
+            yield Finding((*path, "pair"), text)
 
 
 def _ports(config: Config) -> Iterator[Finding]:
@@ -288,7 +236,7 @@ def _upses(config: Config) -> Iterator[Finding]:
         if ups.key and not ups.cert:
             yield Finding(("ups", key, "key"), "a key is of no use without its certificate; add cert = FILE")
         for place, text in enumerate(ups.listen):
-            spec = _spec(text)
+            spec = listen_spec(text)
             if spec is not None and spec.kind == "udp":
                 remedy = "clients need a connection; use tcp:PORT, and udp = true for the old form"
                 yield Finding(("ups", key, "listen", place), remedy)

@@ -6,6 +6,7 @@ that says what was expected.  What does not belong here: what several texts mean
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -19,7 +20,7 @@ from vmodem.net.address import literal
 from vmodem.net.admission.limits import CallerLimits
 from vmodem.net.admission.rules import AccessError, CallerRules, DialRules
 from vmodem.net.incoming.spec import KEYS, PROTOCOLS, ListenError, parse_listen
-from vmodem.net.tls.settings import TlsError, parse_pin
+from vmodem.net.tls.settings import TlsClientSettings, TlsError, check_client
 from vmodem.port.base import PortError
 from vmodem.port.parse import parse_port
 
@@ -61,16 +62,19 @@ def name(text: str) -> None:
 
 def line(text: str) -> None:
     """A LINE."""
+    path(text)
     parse_line(text)
 
 
 def equipment(text: str) -> None:
     """A LINE as seen from the computer, where equipment is."""
+    path(text)
     parse_port(text)
 
 
 def listen(text: str) -> None:
     """A LISTEN."""
+    path(text)
     spec = parse_listen(text)
     if spec.ours or spec.kind == "systemd":
         return
@@ -83,10 +87,10 @@ def listen(text: str) -> None:
 
 def target(text: str) -> None:
     """A TARGET."""
+    path(text)
     parsed = parse_target(text)
-    pin = parsed.option("pin")
-    if pin:
-        parse_pin(pin)
+    if parsed.kind == "tls":
+        check_client(TlsClientSettings(parsed.host, **dict(parsed.options)))
 
 
 def number_or_target(text: str) -> None:
@@ -164,9 +168,13 @@ def command(text: str) -> None:
 
 
 def path(text: str) -> None:
-    """A file."""
+    """A file, or what names one."""
     if "\0" in text:
         raise ValueError("a path holds no NUL")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValueError(f'"{text}" cannot be written in the character set of this locale') from None
 
 
 def word(text: str) -> None:
@@ -216,6 +224,8 @@ JUDGES: Final[Mapping[type, Mapping[str, Judge]]] = {
         "allow_certificates": word,
         "password": free,
         "busy_text": free,
+        "pair": networks,
+        "pair_secret": free,
     },
     DirectoryConfig: {"enum": domain, "resolver": resolver},
     PortConfig: {

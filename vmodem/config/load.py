@@ -14,6 +14,7 @@ from vmodem.call.directory import Entry
 
 from .check import Names, check
 from .grammar import ERRORS, name, reason
+from .machine import look
 from .mistake import ConfigError, Finding, Mistake, nearest
 from .reading import entries
 from .schema import (
@@ -62,20 +63,45 @@ def _config(source: Source) -> Config:
 
 
 def load_to_run(path: str | os.PathLike[str]) -> Config:
-    """The same, of a file that is to be run: one that names nothing to run is a mistake."""
-    config = load_config(path)
-    if not (config.modems or config.ports or config.redirects or config.upses):
-        text = "names nothing to run; begin with a table [modem.NAME] and, in it, line = ..."
-        raise ConfigError([Mistake(os.fspath(path), 0, "", text)])
-    return config
+    """The same, of a file that is to be run: one that names nothing to run is a mistake, and where there are
+    mistakes, those are told with them that this machine would find later (machine.py)."""
+    source = read_source(path)
+    config, whole, wrong = _parts(source.table)
+    if not wrong:
+        wrong = [replace(each, warning=False) for each in _nothing(config)]
+    if wrong:
+        raise ConfigError(source.mistakes([*wrong, *(each for each in look(whole) if not each.warning)]))
+    return replace(config, source=source)
+
+
+def examine(path: str | os.PathLike[str]) -> tuple[Config, list[Mistake]]:
+    """What is good of a file, and everything that is wrong with it, and with what it names on this machine.
+    Raises :class:`ConfigError` for a file that cannot be read, or is no TOML."""
+    source = read_source(path)
+    config, whole, wrong = _parts(source.table)
+    return config, source.mistakes([*wrong, *(() if wrong else _nothing(config)), *look(whole)])
+
+
+def _nothing(config: Config) -> list[Finding]:
+    """Numbers alone are of use, but not to be run."""
+    if config.modems or config.ports or config.redirects or config.upses:
+        return []
+    text = "names nothing to run; begin with a table [modem.NAME] and, in it, line = ..."
+    return [Finding((), text, warning=True)]
 
 
 def config_from_tree(tree: Mapping[str, Any]) -> tuple[Config, list[Finding]]:
     """The configuration that a tree of plain values describes, and everything that is wrong with it; what is
     wrong is left out."""
+    config, _, wrong = _parts(tree)
+    return config, wrong
+
+
+def _parts(tree: Mapping[str, Any]) -> tuple[Config, Config, list[Finding]]:
+    """The same; between them the configuration with what is good of tables that have mistakes."""
     wrong: list[Finding] = []
-    made: dict[str, dict[str, Any]] = {kept: {} for kept, _ in NAMED.values()}
-    rest: dict[str, dict[str, Any]] = {kept: {} for kept, _ in NAMED.values()}
+    made: dict[str, Any] = {kept: {} for kept, _ in NAMED.values()}
+    rest: dict[str, Any] = {kept: {} for kept, _ in NAMED.values()}
     names: dict[str, set[str]] = {word: set() for word in NAMED}
     structure = Structure()
     directory, panel = DirectoryConfig(), None
@@ -95,7 +121,7 @@ def config_from_tree(tree: Mapping[str, Any]) -> tuple[Config, list[Finding]]:
     config = Config(directory=directory, panel=panel, **made)
     whole = Config(directory=directory, panel=panel, **rest)
     wrong += check(config, Names(names["modem"], names["group"], tuple(numbers)), whole)
-    return config, wrong
+    return config, whole, wrong
 
 
 def _tables(

@@ -26,10 +26,13 @@ class Mistake:
     key: str
     #: What was expected, and the nearest valid name where there is one.
     text: str
+    #: It can be run all the same; what then fails is a call.
+    warning: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.key, self.text) if part)
+        parts = (place, self.key, "warning" if self.warning else "", self.text)
+        return ": ".join(part for part in parts if part)
 
 
 class ConfigError(Exception):
@@ -49,6 +52,8 @@ class Finding:
 
     path: Path
     text: str
+    #: As in :class:`Mistake`.
+    warning: bool = False
 
 
 class Wrong(ValueError):

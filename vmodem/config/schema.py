@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from vmodem.call.directory import Entry
 from vmodem.net.admission.limits import CallerLimits
+
+if TYPE_CHECKING:
+    from .source import Source
 
 #: Where a modem answers unless told otherwise.
 DEFAULT_LISTEN: Final = "tcp:8001:interface=127.0.0.1"
@@ -44,6 +47,10 @@ class Answering:
     off_hook: OffHook = "busy"
     #: What a caller reads who finds the line busy.
     busy_text: str = "BUSY\r\n"
+    #: Networks of the vmodem at the other end of a pair; empty is no pair.
+    pair: tuple[str, ...] = ()
+    #: What both ends of a pair know.
+    pair_secret: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,10 +78,6 @@ class ModemConfig(Answering):
     answer_delay: float = 0.0
     #: How long the modem stays off-hook after a call, in seconds.
     hold: float = 0.0
-    #: Networks of the vmodem at the other end of a pair; empty is no pair.
-    pair: tuple[str, ...] = ()
-    #: What both ends of a pair know.
-    pair_secret: str = ""
     #: Number or TARGET of a leased line; "" is none.
     leased: str = ""
     #: When a leased line is dialled: always, or while DTR is on.
@@ -240,3 +243,5 @@ class Config:
     upses: Mapping[str, UpsConfig] = field(default_factory=dict)
     users: Mapping[str, UserConfig] = field(default_factory=dict)
     panel: PanelConfig | None = None
+    #: The file that it was read from, for saying where something stands; None for arguments.
+    source: Source | None = field(default=None, compare=False, repr=False)

@@ -40,7 +40,7 @@ class Source:
     def mistakes(self, findings: Iterable[Finding]) -> list[Mistake]:
         """What was found, each with its place, in the order of the file."""
         made = [
-            Mistake(self.file, self.line(each.path), shown(each.path), escaped(each.text))
+            Mistake(self.file, self.line(each.path), shown(each.path), escaped(each.text), each.warning)
             for each in findings
         ]
         return sorted(made, key=lambda mistake: mistake.line)

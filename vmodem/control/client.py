@@ -6,6 +6,7 @@ Blocks, and imports nothing slow.  What does not belong here: showing what comes
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -70,23 +71,37 @@ class ControlClient:
             return answer.get("result")
         raise ControlError(str(answer.get("error", "the running vmodem gave no reason")))
 
-    def trace(self, name: str) -> Iterator[str]:
-        """The lines of a trace, for as long as the vmodem runs."""
+    def trace(self, name: str, output: int = -1) -> Iterator[str]:
+        """The lines of a trace, for as long as the vmodem runs.  Raises BrokenPipeError when nobody reads the
+        descriptor ``output`` any more, though there may be nothing to be written for hours."""
         self.ask("trace", name=name)
         self._sock.settimeout(None)
         while True:
             try:
-                line = self._line()
+                line = self._line(output)
+            except BrokenPipeError:
+                raise
             except (OSError, ControlError):
                 return
             yield str(line.get("trace", ""))
 
-    def _line(self) -> dict[str, Any]:
+    def _wait(self, output: int) -> None:
+        """Wait until there is something to read, or ``output`` is closed by its reader."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.register(output, 0)
+        for fd, events in poll.poll():
+            if fd == output and events & select.POLLERR:
+                raise BrokenPipeError
+
+    def _line(self, output: int = -1) -> dict[str, Any]:
         start = 0
         while (end := self._buffer.find(b"\n", start)) < 0:
             if len(self._buffer) > ANSWER_LIMIT:
                 raise ControlError("the running vmodem answers too much")
             start = len(self._buffer)
+            if output >= 0:
+                self._wait(output)
             data = self._sock.recv(_READ)
             if not data:
                 raise ControlError("the running vmodem has ended", 69)
@@ -95,7 +110,7 @@ class ControlClient:
         del self._buffer[: end + 1]
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise ControlError("what answers there is no vmodem", 69)

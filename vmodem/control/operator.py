@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
 
 
 class OperatorError(Exception):
@@ -11,7 +14,8 @@ class OperatorError(Exception):
 
 
 class Operator(Protocol):
-    """Everything here is done at once, on the reactor's thread.  Raises :class:`OperatorError`."""
+    """Everything here is done at once, on the reactor's thread; of a reload the end is told later.  Raises
+    :class:`OperatorError`."""
 
     def status(self) -> dict[str, Any]:
         """What runs: for each name a table with ``what`` (``modem``, ``group``, ``port`` ...), ``state``,
@@ -30,8 +34,9 @@ class Operator(Protocol):
     def pulse(self, name: str, pulse: str) -> None:
         """Do a named sequence of line changes of a port."""
 
-    def reload(self) -> list[str]:
-        """Read the configuration again; what changed, in words."""
+    def reload(self) -> Deferred[list[str]]:
+        """Read the configuration again; what changed, in words, as soon as it is known what came up.  What
+        did not is an :class:`OperatorError`, too."""
 
     def trace(self, name: str, sink: Callable[[str], None]) -> Callable[[], None]:
         """Give ``sink`` a line of text for everything that happens, until what is returned is called."""

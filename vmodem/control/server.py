@@ -13,7 +13,9 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from vmodem.net.incoming.connection import Incoming
 from vmodem.net.incoming.listen import Listener, ListenError
@@ -97,6 +99,8 @@ class _Client:
         self._stream = stream
         self._buffer = bytearray()
         self._blocked = False
+        #: An answer is waited for, and nothing more is read meanwhile.
+        self._waiting = False
         self._stop_trace: Callable[[], None] | None = None
         #: What a trace said before the client was told that it has begun.
         self._early: list[str] = []
@@ -120,8 +124,12 @@ class _Client:
     def write_drained(self) -> None:
         self._blocked = False
         self._wait()
-        self._stream.resume()
-        self._work()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not (self._blocked or self._waiting or self._over):
+            self._stream.resume()
+            self._work()
 
     def stream_ended(self, ending: Ending) -> None:
         if self._stop_trace is None and self._buffer and not self._blocked:
@@ -133,7 +141,7 @@ class _Client:
 
     def _work(self) -> None:
         """Answer what there is, as long as answers are read and no trace has begun."""
-        while not (self._blocked or self._over or self._stop_trace is not None):
+        while not (self._blocked or self._waiting or self._over or self._stop_trace is not None):
             end = self._buffer.find(b"\n")
             if end < 0 and len(self._buffer) < REQUEST_LIMIT:
                 return
@@ -145,19 +153,38 @@ class _Client:
             del self._buffer[: end + 1]
             self._wait()
             if line.strip():
-                self._say(self._answer(line))
+                self._answer(line)
                 early, self._early = self._early, []
                 for text in early:
                     self._traced(text)
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    def _answer(self, line: bytes) -> None:
         try:
-            return {"ok": True, "result": self._do(parse_request(line))}
-        except (RequestError, OperatorError) as exc:
-            return {"ok": False, "error": str(exc)}
+            result = self._do(parse_request(line))
         except Exception as exc:
-            self._server.log.failure("a request on the control socket failed")
-            return {"ok": False, "error": f"internal error ({type(exc).__name__}); the log says more"}
+            self._failed(Failure(exc))  # type: ignore[no-untyped-call]
+            return
+        if not isinstance(result, Deferred):
+            self._say({"ok": True, "result": result})
+            return
+        result.addCallbacks(lambda found: self._say({"ok": True, "result": found}), self._failed)
+        if not result.called:
+            self._waiting = True
+            self._stream.pause()
+            result.addCallback(lambda _: self._answered())
+
+    def _answered(self) -> None:
+        self._waiting = False
+        self._wait()
+        self._server.reactor.callLater(0, self._go_on)
+
+    def _failed(self, failure: Failure) -> None:
+        if isinstance(failure.value, RequestError | OperatorError):
+            text = str(failure.value)
+        else:
+            self._server.log.failure("a request on the control socket failed", failure)
+            text = f"internal error ({failure.type.__name__ if failure.type else '?'}); the log says more"
+        self._say({"ok": False, "error": text})
 
     def _do(self, request: Request) -> Any:
         operator = self._server.operator

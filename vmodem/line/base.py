@@ -93,6 +93,8 @@ class Line(abc.ABC):
     #: The LINE string this was made from, for people.
     description: str
     write: Callable[[bytes], None]
+    #: Why the device is not there; "" while it is, and where there is none.
+    missing: str = ""
     #: Called when the DTE begins a break.  Whoever wants to hear of it puts a callable here before start();
     #: lines that cannot tell never call it.
     break_received: Callable[[], None] = staticmethod(_unheard)

@@ -133,6 +133,7 @@ class PortLine(StreamedLine):
 
     def came(self) -> None:
         """It is there."""
+        self.missing = ""
         self._stream = self._equipment
         self._begin(self._equipment)
         self._user.dte_drained()  # a call may have waited for it
@@ -161,10 +162,12 @@ class PortLine(StreamedLine):
 
     def lost(self, reason: str) -> None:
         """It is being looked for."""
+        self.missing = reason or f"{self.description} is not there"
         self._user.line_lost(reason)
 
     def found(self) -> None:
         """It is there again."""
+        self.missing = ""
         self._user.line_found()
 
     # -- circuits ------------------------------------------------------------------------------------------

@@ -17,6 +17,18 @@ def default_folder() -> str:
     return os.path.join(base, "vmodem")
 
 
+def unusable(folder: str) -> str:
+    """Why the folder, or one that is to be made there, cannot be written to; "" when it can."""
+    while not os.path.lexists(folder):
+        above = os.path.dirname(os.path.abspath(folder))
+        if above == folder:
+            break
+        folder = above
+    if not os.path.isdir(folder):
+        return f"{folder} is no folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} may not be written to"
+
+
 def _temporary() -> str:
     import tempfile
 

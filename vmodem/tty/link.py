@@ -11,15 +11,12 @@ import binascii
 import errno
 import fcntl
 import os
-import re
 import struct
-from typing import Final
 
 from twisted.logger import Logger
 
 from vmodem.tty.error import TtyError
-
-_PTY_NAME: Final = re.compile(r"/dev/(pts/\d+|ttys\d+)$")
+from vmodem.tty.whose import in_the_way
 
 
 class Link:
@@ -74,18 +71,11 @@ class Link:
         os.replace(temporary, self.path)
 
     def _check_replaceable(self) -> None:
-        if not os.path.islink(self.path):
-            kind = "a directory" if os.path.isdir(self.path) else "a file"
-            raise TtyError(f"{self.path} is {kind}, not a link; remove it or name another path.")
+        obstacle = in_the_way(self.path)
+        if obstacle:
+            raise TtyError(f"{obstacle}.")
         target = os.path.realpath(self.path)
-        if not os.path.exists(target):
-            return
-        if not _PTY_NAME.match(target):
-            raise TtyError(
-                f"{self.path} is a link to {target}, which is no pseudo-terminal; "
-                "remove it or name another path."
-            )
-        if target != os.path.realpath(self._target or "/dev/null"):
+        if os.path.exists(target) and target != os.path.realpath(self._target or "/dev/null"):
             self._log.warn("{path} led to {target} and now leads to ours", path=self.path, target=target)
 
     def _lock(self, master: int) -> None:

@@ -15,7 +15,6 @@ import os
 import select
 import termios
 import tty
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from twisted.logger import Logger
@@ -24,6 +23,7 @@ from vmodem.tty.error import TtyError
 from vmodem.tty.inotify import OPENED, Inotify, shared_inotify
 from vmodem.tty.link import Link
 from vmodem.tty.poller import shared_poller
+from vmodem.tty.whose import give_away
 
 #: How often openings and closings are looked for where the kernel does not tell them, in seconds.
 FALLBACK_POLL_S: Final = 0.1
@@ -226,33 +226,10 @@ class Pty:
             settings = termios.tcgetattr(slave)
             settings[2] |= termios.CLOCAL
             termios.tcsetattr(slave, termios.TCSANOW, settings)
-            self._give_away(slave)
+            give_away(slave, self._owner, self._group, self._mode, self._description)
         finally:
             os.close(slave)
         os.set_blocking(self.master, False)
-
-    def _give_away(self, slave: int) -> None:
-        """Set owner, group and mode."""
-        import grp
-        import pwd
-
-        try:
-            uid = -1 if self._owner is None else _number(self._owner, lambda name: pwd.getpwnam(name).pw_uid)
-            gid = -1 if self._group is None else _number(self._group, lambda name: grp.getgrnam(name).gr_gid)
-        except KeyError as exc:
-            name = str(exc.args[0]).rpartition(": ")[2]
-            raise TtyError(
-                f"{self._description}: no account or group {name} here; name one of this machine's."
-            ) from exc
-        try:
-            if uid >= 0 or gid >= 0:
-                os.fchown(slave, uid, gid)
-            os.fchmod(slave, self._mode)
-        except OSError as exc:
-            raise TtyError(
-                f"{self._description}: owner, group or mode cannot be set ({exc.strerror}); "
-                "name a group you belong to, or start as root."
-            ) from exc
 
     def _watch(self) -> None:
         try:
@@ -272,7 +249,3 @@ class Pty:
             self._watch_number = -1  # the number may soon be another one's
         else:
             shared_poller(self._reactor, FALLBACK_POLL_S).remove(self.files_settled)
-
-
-def _number(name: str, look_up: Callable[[str], int]) -> int:
-    return int(name) if name.isdigit() else look_up(name)

@@ -298,7 +298,7 @@ def test_what_cannot_be_had_is_told_and_the_rest_is_in_force(world: World) -> No
             world.modem("a", answer=(f"tcp:{port}:interface=127.0.0.1",)), world.modem("b"), _7="echo:"
         )
         with pytest.raises(OperatorError) as told:
-            Operations(world.program).reload()
+            world.reactor.wait_for(Operations(world.program).reload())
     failure, *rest = str(told.value).splitlines()
     assert failure.startswith("modem a: ")
     assert "already in use" in failure

@@ -335,3 +335,22 @@ def test_several_lines_are_hunted(tree: NameServer, reactor: Reactor, tmp_path: 
     code, out, err = turned(reactor, tmp_path, "888")
     assert (code, out) == (0, "welcome")
     assert "CONNECT" in err
+
+
+@pytest.mark.parametrize("arguments", [["100"], ["--json", "100"], ["--json", "no-such*"]])
+def test_a_reader_that_has_gone(tmp_path: Path, arguments: list[str]) -> None:
+    """It ends, and does not wait for ever."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "vmodem", "dial", "--dry-run", *arguments],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=20,
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr

@@ -234,7 +234,9 @@ def test_a_stale_socket(tmp_path: Path) -> None:
     assert vmodem("status", "--state-dir", str(tmp_path), folder=tmp_path).returncode == 69
 
 
-@pytest.mark.parametrize("answer", [b"", b"\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"[]\n", b"\xff\n"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"[]\n", b"\xff\n", b"[" * 100_000 + b"\n"]
+)
 def test_somebody_else_answers(tmp_path: Path, answer: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "control"))
@@ -264,6 +266,73 @@ def test_a_reader_that_has_seen_enough(desk: Desk) -> None:
     assert process.stderr is not None
     assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_a_trace_ends_with_its_reader(desk: Desk) -> None:
+    """At once, though nothing happens on the line."""
+    process = desk.start("trace", "front")
+    desk.reactor.until(lambda: desk.told.sinks)
+    assert read_lines(desk, process, 1) == ["it begins\n"]
+    assert process.stdout is not None
+    process.stdout.close()
+    desk.reactor.until(lambda: process.poll() is not None)
+    assert process.stderr is not None
+    assert (process.returncode, process.stderr.read()) == (1, "")
+    desk.reactor.until(lambda: not desk.told.sinks)
+
+
+@pytest.mark.parametrize("verb", ["status", "calls", "top"])
+def test_no_standard_output_at_all(desk: Desk, verb: str) -> None:
+    process = desk.start(verb, preexec_fn=lambda: os.close(1))
+    desk.reactor.until(lambda: process.poll() is not None)
+    assert process.stderr is not None
+    assert process.returncode == 1
+    assert process.stderr.read() == "vmodem: the output cannot be written: Bad file descriptor\n"
+
+
+def test_no_standard_error_at_all(desk: Desk) -> None:
+    """What is wrong is not printed where the answer belongs."""
+    process = desk.start("hangup", "nobody", preexec_fn=lambda: os.close(2))
+    desk.reactor.until(lambda: process.poll() is not None)
+    assert process.stdout is not None
+    assert (process.returncode, process.stdout.read()) == (1, "")
+
+
+def test_a_locale_that_lacks_letters(desk: Desk) -> None:
+    desk.told.state = {"a": {"what": "modem", "name": "f\u00fcr"}}
+    process = desk.start("status", env={"PYTHONIOENCODING": "ascii"})
+    desk.reactor.until(lambda: process.poll() is not None)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "f\\xfcr" in out
+
+
+def test_top_on_a_small_terminal(desk: Desk) -> None:
+    """Neither wider nor higher than it is, so that nothing scrolls."""
+    desk.told.state = {str(n): {"what": "modem", "name": f"{n}" * 30, "state": "idle"} for n in range(50)}
+    master, slave = pty.openpty()
+    process = desk.start("top", stdout=slave, env={"COLUMNS": "20", "LINES": "5", "NO_COLOR": "1"})
+    os.close(slave)
+    os.set_blocking(master, False)
+    shown = b""
+
+    def drawn() -> bool:
+        nonlocal shown
+        try:
+            shown += os.read(master, 65536)
+        except BlockingIOError:
+            pass
+        return b"more" in shown
+
+    desk.reactor.until(drawn)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    os.close(master)
+    lines = shown.partition(b"\x1b[J")[2].splitlines()
+    lines = [line for line in lines if line]
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 20
+    assert lines[-1] == b"... 48 more"
 
 
 # -- whatever the answer holds -------------------------------------------------------------------------------

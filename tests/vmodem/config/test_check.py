@@ -187,6 +187,8 @@ def test_init_is_tried_in_its_dialect() -> None:
 )
 def test_a_pair_and_what_callers_must_prove(lines: str, key: str | None) -> None:
     assert list(wrong(f"[modem.a]\n{lines}\n")) == ([key] if key else [])
+    group = key and key.replace("modem.a", "group.g")
+    assert list(wrong(f'[modem.a]\n[group.g]\nmodems = "a"\n{lines}\n')) == ([group] if group else [])
 
 
 @pytest.mark.parametrize(

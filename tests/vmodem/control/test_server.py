@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from tests.helpers.operators import Told
 from tests.helpers.reactors import Reactor
 from vmodem.control import server as module
+from vmodem.control.operator import OperatorError
 from vmodem.control.protocol import REQUEST_LIMIT
 from vmodem.control.server import CLIENTS, UNREAD_LIMIT, ControlServer
 
@@ -176,6 +178,30 @@ def test_requests_in_pieces_and_heaps(desk: Desk) -> None:
     assert all(client.line()["ok"] for _ in range(21))
     client.until_ended()
     assert len(desk.told.heard) == 22
+
+
+def test_a_reload_that_takes_a_while(desk: Desk) -> None:
+    """Nothing is read meanwhile, others are served, and the answers keep their order."""
+    pending = desk.told.reloaded = Deferred()
+    client, other = desk.client(), desk.client()
+    client.send(b'{"do": "reload"}\n{"do": "hangup", "name": "front"}\n')
+    client.sock.shutdown(socket.SHUT_WR)
+    assert other.ask({"do": "status"})["ok"]
+    desk.reactor.run_for(0.05)
+    client.pump()
+    assert (client.buffer, client.ended) == (b"", False)
+    assert desk.told.heard == [("reload",)]
+    pending.errback(OperatorError("modem b: is not there"))
+    assert client.line() == {"ok": False, "error": "modem b: is not there"}
+    assert client.line() == {"ok": True, "result": None}
+    client.until_ended()
+    desk.told.reloaded = Deferred()
+    gone = desk.client()
+    gone.send({"do": "reload"})
+    desk.reactor.until(lambda: len(desk.told.heard) == 3)
+    gone.sock.close()
+    desk.told.reloaded.callback([])
+    desk.reactor.until(lambda: len(desk.server.clients) == 1)
 
 
 def test_no_more_than_so_many(desk: Desk) -> None:

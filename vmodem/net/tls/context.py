@@ -8,9 +8,11 @@ What does not belong here: how a call begins (``tls``), and what certificates sa
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import ssl
+import stat
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -18,7 +20,14 @@ from twisted.logger import Logger
 
 from vmodem.net.tls.names import matches, subject_name, wire_name, wrong_name
 from vmodem.net.tls.session import Session
-from vmodem.net.tls.settings import TlsClientSettings, TlsError, TlsServerSettings, parse_pin, show_pin
+from vmodem.net.tls.settings import (
+    TlsClientSettings,
+    TlsError,
+    TlsServerSettings,
+    check_client,
+    parse_pin,
+    show_pin,
+)
 
 #: Files with certificates and keys are not longer than this, in bytes.
 FILE_LIMIT: Final = 1 << 24
@@ -74,8 +83,8 @@ class _Files:
         found: dict[str, tuple[int, int, int] | None] = {}
         for path in self._paths():
             try:
-                stat = os.stat(path)
-                found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                file = os.stat(path)
+                found[path] = (file.st_mtime_ns, file.st_size, file.st_ino)
             except (OSError, ValueError):
                 found[path] = None
         return found
@@ -86,6 +95,7 @@ class ClientContext:
 
     def __init__(self, settings: TlsClientSettings) -> None:
         self.settings = settings
+        check_client(settings)
         self._pin = None if settings.pin is None else parse_pin(settings.pin)
         try:
             self._name = wire_name(settings.server_name)
@@ -96,12 +106,6 @@ class ClientContext:
                     "give a host name or an IP address, or pin=SHA256"
                 ) from None
             self._name = ""
-        if self._pin is not None and settings.ca is not None:
-            raise TlsError(
-                "ca= and pin= exclude each other: a pin is the whole check; leave one of them away"
-            )
-        if settings.key is not None and settings.cert is None:
-            raise TlsError(f"key={settings.key} is of no use without a certificate; add cert=FILE")
         self._files = _client_files(settings.ca, settings.cert, settings.key, self._pin is None)
 
     def session(self) -> Session:
@@ -146,14 +150,14 @@ class ServerContext:
 
 
 def _make_server(settings: TlsServerSettings) -> ssl.SSLContext:
-    context = _plain_context(ssl.PROTOCOL_TLS_SERVER)
+    context = plain_context(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION
     # A caller that sends and leaves without reading would have our tickets reset the connection.
     context.num_tickets = 0
-    _load_own(context, settings.cert, settings.key)
+    load_own(context, settings.cert, settings.key)
     if settings.clientca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
-        _trust(context, "clientca", settings.clientca)
+        trust(context, "clientca", settings.clientca)
     return context
 
 
@@ -163,16 +167,16 @@ def _client_files(ca: str | None, cert: str | None, key: str | None, verified: b
     authorities takes 20 ms, in which no other call moves."""
 
     def make() -> ssl.SSLContext:
-        context = _plain_context(ssl.PROTOCOL_TLS_CLIENT)
+        context = plain_context(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False  # judge() sees to it, and can say what was wrong
         if not verified:
             context.verify_mode = ssl.CERT_NONE
         elif ca is None:
             context.load_default_certs()
         else:
-            _trust(context, "ca", ca)
+            trust(context, "ca", ca)
         if cert is not None:
-            _load_own(context, cert, key)
+            load_own(context, cert, key)
         return context
 
     def paths() -> tuple[str, ...]:
@@ -188,15 +192,17 @@ def _named(*paths: str | None) -> tuple[str, ...]:
     return tuple(path for path in paths if path is not None)
 
 
-def _plain_context(protocol: int) -> ssl.SSLContext:
+def plain_context(protocol: int = ssl.PROTOCOL_TLS_SERVER) -> ssl.SSLContext:
+    """OpenSSL's context with nothing of ours in it yet."""
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def _trust(context: ssl.SSLContext, option: str, path: str) -> None:
-    """Accept what the authorities in a file have signed; each counts by itself, whoever signed it."""
-    _read(option, path, "CERTIFICATE-----")
+def trust(context: ssl.SSLContext, option: str, path: str) -> None:
+    """Accept what the authorities in a file have signed; each counts by itself, whoever signed it.  Raises
+    :class:`TlsError`."""
+    read_pem(option, path, "CERTIFICATE-----")
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(path)
@@ -206,10 +212,11 @@ def _trust(context: ssl.SSLContext, option: str, path: str) -> None:
         ) from None
 
 
-def _load_own(context: ssl.SSLContext, cert: str, key: str | None) -> None:
-    _read("cert", cert, "CERTIFICATE-----")
+def load_own(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+    """Be who the certificate says.  Raises :class:`TlsError`."""
+    read_pem("cert", cert, "CERTIFICATE-----")
     where = f"cert={cert}" if key is None else f"key={key}"
-    _read("cert" if key is None else "key", cert if key is None else key, "PRIVATE KEY-----")
+    read_pem("cert" if key is None else "key", cert if key is None else key, "PRIVATE KEY-----")
     asked: list[bool] = []
 
     def passphrase() -> str:
@@ -228,9 +235,12 @@ def _load_own(context: ssl.SSLContext, cert: str, key: str | None) -> None:
         raise TlsError(problem) from None
 
 
-def _read(option: str, path: str, wanted: str) -> None:
-    """Look into a file: OpenSSL's own words name neither the file nor what is missing."""
+def read_pem(option: str, path: str, wanted: str) -> None:
+    """Look into a file: OpenSSL's own words name neither the file nor what is missing.  Raises
+    :class:`TlsError`."""
     try:
+        if stat.S_IFMT(os.stat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise OSError(errno.EINVAL, "it is no file")  # a pipe may never be read to its end
         with open(path, "rb") as file:
             found = file.read(FILE_LIMIT)
     except (OSError, ValueError) as exc:

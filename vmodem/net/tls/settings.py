@@ -45,6 +45,16 @@ class TlsServerSettings:
     clientca: str | None = None
 
 
+def check_client(settings: TlsClientSettings) -> None:
+    """Whether the settings make sense together.  Raises :class:`TlsError`."""
+    if settings.pin is not None:
+        parse_pin(settings.pin)
+    if settings.pin is not None and settings.ca is not None:
+        raise TlsError("ca= and pin= exclude each other: a pin is the whole check; leave one of them away")
+    if settings.key is not None and settings.cert is None:
+        raise TlsError(f"key={settings.key} is of no use without a certificate; add cert=FILE")
+
+
 def parse_pin(text: str) -> bytes:
     """The SHA-256 that ``text`` means.  Raises :class:`TlsError`."""
     digits = text.replace(":", "").strip()
