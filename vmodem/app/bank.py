@@ -101,7 +101,7 @@ class Bank:
             self._free_changed()
 
     def _fill(self, config: GroupConfig) -> None:
-        from vmodem.call.paired import Partners
+        from vmodem.call.partners import Partners
         from vmodem.net.admission.rules import AccessError
 
         try:

@@ -1,8 +1,9 @@
 """What a configuration names on this machine: certificates, programs, accounts, devices, folders, addresses.
 
-What ``vmodem run`` would not start with is an error, and it refuses with these very words; what only a call
-would fail with is a warning.  What does not belong here: whatever may be different a moment later without
-anybody's mistake (a port that a program has), and what the file says by itself (structure.py, check.py).
+What will not do is an error, and ``vmodem run`` refuses with these very words.  What only a call would fail
+with is a warning, and so is what another moment or another user may have: a device, a folder, an address, a
+permission.  What does not belong here: ports that a program has just now, and what the file says by itself
+(structure.py, check.py).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from .texts import lines, listen_spec, listens, targets
 
 #: Packages of the extra that calls by SSH take.
 _SSH = ("cryptography", "bcrypt")
+#: What has to be there by then.
+_BEFORE_START = "without it nothing starts"
 
 
 def look(config: Config) -> list[Finding]:
@@ -83,7 +86,7 @@ def _line(path: Path, text: str, line: ParsedLine) -> Iterator[Finding]:
             try:
                 try_giving_away(owner, group, mode, text)
             except TtyError as exc:
-                yield Finding(path, str(exc).rstrip("."))
+                yield Finding(path, str(exc).rstrip("."), warning=isinstance(exc.__cause__, PermissionError))
     elif "device" in values:
         yield from _device(path, values["device"], whole(text))
     elif line.kind == "unix":
@@ -99,7 +102,7 @@ def _link(path: Path, link: str) -> Iterator[Finding]:
     if obstacle:
         yield Finding(path, obstacle)
     else:
-        yield from _folder(path, link, "name a path in a directory you can write to")
+        yield from _folder(path, link)
 
 
 def _device(path: Path, device: str, text: str) -> Iterator[Finding]:
@@ -112,7 +115,7 @@ def _device(path: Path, device: str, text: str) -> Iterator[Finding]:
     except (OSError, ValueError) as exc:
         reason, final = explain(device, exc)
         remedy = "" if final else "; it is taken when it is, check its name if it should be there now"
-        yield Finding(path, reason + remedy, warning=not final)
+        yield Finding(path, reason + remedy, warning=not final or isinstance(exc, PermissionError))
 
 
 def _listener(path: Path, spec: ListenSpec) -> Iterator[Finding]:
@@ -126,7 +129,7 @@ def _socket(path: Path, name: str) -> Iterator[Finding]:
     try:
         kind = os.lstat(name).st_mode
     except (OSError, ValueError):
-        yield from _folder(path, name, "choose a folder where this user may write")
+        yield from _folder(path, name)
     else:
         if not stat.S_ISSOCK(kind):
             yield Finding(path, f"what lies at {name} is no socket; choose another path")
@@ -141,7 +144,9 @@ def _address(path: Path, ip: IPAddress) -> Iterator[Finding]:
     except OSError as exc:
         if exc.errno == errno.EADDRNOTAVAIL:
             remedy = "name an address that this machine has (ip address), or leave interface= away"
-            yield Finding(path, f"{ip} is no address of this machine; {remedy}")
+            yield Finding(
+                path, f"{ip} is no address of this machine; {remedy} ({_BEFORE_START})", warning=True
+            )
         elif exc.errno == errno.EAFNOSUPPORT:
             yield Finding(path, "this machine has no IPv6; use tcp: instead of tcp6:")
 
@@ -152,16 +157,18 @@ def _capture(path: Path, file: str) -> Iterator[Finding]:
     if os.path.exists(file) and not os.path.isfile(file):
         yield Finding(path, f"{file} is there already, and is no file; choose another name")
     else:
-        yield from _folder(path, file, "choose a folder where this user may write")
+        yield from _folder(path, file)
 
 
-def _folder(path: Path, file: str, remedy: str) -> Iterator[Finding]:
+def _folder(path: Path, file: str) -> Iterator[Finding]:
     """Whether something can be made where ``file`` is to be."""
     folder = os.path.dirname(file) or "."
     if not os.path.isdir(folder):
-        yield Finding(path, f"{file} cannot be made: there is no folder {folder}; make it, or {remedy}")
+        text = f"{file} cannot be made: there is no folder {folder}; make it, or name another"
+        yield Finding(path, f"{text} ({_BEFORE_START})", warning=True)
     elif not os.access(folder, os.W_OK | os.X_OK):
-        yield Finding(path, f"{file} cannot be made: {folder} may not be written to; {remedy}")
+        text = f"{file} cannot be made: {folder} may not be written to; check as the user who runs it"
+        yield Finding(path, f"{text} ({_BEFORE_START})", warning=True)
 
 
 # -- targets and programs ------------------------------------------------------------------------------------

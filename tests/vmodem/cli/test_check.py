@@ -61,7 +61,7 @@ def test_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 MIXED = """\
 [modem.front]
-line = "pty:{0}/none/front"
+line = "pty:{0}/vmodem.toml"
 default = "exec:/nonexistent/login"
 answer = "tls:0:interface=127.0.0.1:cert={0}/cert.pem:key={0}/key.pem"
 """

@@ -162,7 +162,7 @@ def test_where_a_link_is_to_be(tmp_path: Path) -> None:
     assert found(line.format("new")) == found(line.format("stale")) == []
     one(line.format("file"), "modem.a.line", False, "is a file, not a link")
     one(line.format("astray"), "modem.a.line", False, "no pseudo-terminal")
-    one(line.format("none/new"), "modem.a.line", False, f"there is no folder {tmp_path}/none")
+    one(line.format("none/new"), "modem.a.line", True, f"there is no folder {tmp_path}/none")
     redirect = f'[redirect.r]\nport = "pty:{tmp_path}/file"\nto = "echo:"\n'
     one(redirect, "redirect.r.port", False, "is a file")
 
@@ -185,11 +185,11 @@ def test_sockets_and_captures(tmp_path: Path) -> None:
     listen = f'[modem.a]\nline = "stdio:"\nanswer = "unix:{tmp_path}/{{}}"\n'
     assert found(listen.format("new")) == found(listen.format("stale")) == []
     one(listen.format("file"), "modem.a.answer[1]", False, "is no socket")
-    one(listen.format("none/s"), "modem.a.answer[1]", False, "there is no folder")
+    one(listen.format("none/s"), "modem.a.answer[1]", True, "there is no folder")
     one(f'[modem.a]\nline = "unix:{tmp_path}/file"\n', "modem.a.line", False, "is no socket")
     redirect = f'[redirect.r]\nport = "pty:{tmp_path}/r"\nto = "echo:"\ncapture = "{tmp_path}/{{}}"\n'
     assert found(redirect.format("new")) == found(redirect.format("file")) == []
-    one(redirect.format("none/c"), "redirect.r.capture", False, "there is no folder")
+    one(redirect.format("none/c"), "redirect.r.capture", True, "there is no folder")
     one(redirect.format(""), "redirect.r.capture", False, "is no file")
 
 
@@ -197,8 +197,8 @@ def test_addresses_of_this_machine() -> None:
     listen = '[modem.a]\nline = "stdio:"\nanswer = "tcp:8001{}"\n'
     for more in ("", ":interface=127.0.0.1", ":interface=127.9.9.9"):
         assert found(listen.format(more)) == []
-    one(listen.format(":interface=192.0.2.1"), "modem.a.answer[1]", False, "192.0.2.1", "no address of this")
-    one('[modem.a]\nline = "tcp:1:interface=192.0.2.1"\n', "modem.a.line", False, "192.0.2.1")
+    one(listen.format(":interface=192.0.2.1"), "modem.a.answer[1]", True, "192.0.2.1", "no address of this")
+    one('[modem.a]\nline = "tcp:1:interface=192.0.2.1"\n', "modem.a.line", True, "192.0.2.1")
 
 
 def test_names_that_no_system_call_takes(tmp_path: Path) -> None:
