@@ -193,6 +193,8 @@ class Commands:
     async def _bypass(self, start: bool) -> Outcome:
         if self._bypassed is start:
             return Outcome.SUCCESS
+        if not start and self._bypassed is None:
+            return Outcome.FAILED  # nobody has put it there that we know of, and the request would
         for _ in range(2):
             reply = await self._driver.ask(apc.BYPASS)
             if reply not in (apc.OK, apc.IN_BYPASS, apc.IN_INVERTER):
@@ -206,12 +208,11 @@ class Commands:
     async def _test(self, start: bool) -> Outcome:
         """A battery test is begun and ended by the same request."""
         driver = self._driver
-        if not start:
-            await driver.poll()
-            began = self._test_began
-            recent = began is not None and driver.now - began < TEST_S
-            if not (recent or "CAL" in driver.words):
-                return Outcome.FAILED  # none is running, and the request would begin one
+        await driver.poll()
+        began = self._test_began
+        running = "CAL" in driver.words or (began is not None and driver.now - began < TEST_S)
+        if running is start:
+            return Outcome.FAILED  # the request would end what may be running, or begin what is not
         outcome = self._outcome(await driver.ask(apc.BATTERY_TEST))
         if outcome is Outcome.SUCCESS:
             self._test_began = driver.now if start else None

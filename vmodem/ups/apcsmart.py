@@ -19,7 +19,7 @@ from vmodem.port.base import Port, Settings, Signals
 from vmodem.wire import apcsmart as apc
 
 from .apccommands import Commands
-from .model import Done, Health, Outcome, Ups
+from .model import Done, Health, Outcome, Ups, power_ends
 from .options import FACTS, Options
 from .polling import Poller
 
@@ -87,6 +87,9 @@ class ApcSmartDriver(Poller):
         ups.fix(facts)
         self.replies = apc.Replies()
         self._watchful = 0.0  # until then the answer to an earlier request may come
+        self._listed = float(
+            "-inf"
+        )  # when a reply was last asked for that may hold what are alerts elsewhere
         self._commands = Commands(self, ups)
         self._begin_anew()
 
@@ -159,15 +162,17 @@ class ApcSmartDriver(Poller):
         while (left := end - self.now) > 0:
             event = await self._answer(left)
             if event is None:
-                return False
+                break
             if event == apc.Reply(apc.IN_SMART_MODE):
                 return True
             self.replies.expect()
+        self._watchful = self.now + FORGOTTEN_S
         return False
 
     async def poll(self) -> None:
         """Ask for the status and publish it.  Raises :class:`OutOfStep`."""
         words: tuple[str, ...] | None = None
+        told = self._ups.words
         for _ in range(RETAKES):
             self._urgent = False
             try:
@@ -179,8 +184,11 @@ class ApcSmartDriver(Poller):
             if words is None:
                 self._failures += 1
                 raise OutOfStep("a status that makes no sense")
-            if not self._urgent:
-                break  # what was said while it was being answered is newer than the answer
+            if self._urgent:
+                continue  # what was said while it was being answered is newer than the answer
+            if not power_ends(words) or power_ends(told):
+                break
+            told = words  # one wrong character would have machines shut down: it has to be said twice
         assert words is not None
         self._failures = 0
         self._words = words
@@ -311,6 +319,8 @@ class ApcSmartDriver(Poller):
 
     def _send(self, request: bytes, *, raw: bool = False, star: bool = False) -> None:
         self.replies.expect(raw=raw, star=star)
+        if raw:
+            self._listed = self.now
         self._port.write(request)
 
     def send(self, data: bytes) -> None:
@@ -377,11 +387,14 @@ class ApcSmartDriver(Poller):
 
     def _alerted(self, event: apc.Alerted) -> None:
         self._urgent = True
+        # While a list of what the UPS knows may come late, what looks like an alert may be a part of that.
+        late = self.now < min(self._watchful, self._listed + FORGOTTEN_S)
+        certain = event.certain and not late
         if event.alert is apc.Alert.SETTING_CHANGED:
             self._reread = True
-        if event.alert is apc.Alert.TURNING_OFF and event.certain:
+        if event.alert is apc.Alert.TURNING_OFF and certain:
             self.log.warn("ups {name}: is turning the load off", name=self._ups.name)
-        if event.certain and self._words and self._ups.health is Health.FINE:
+        if certain and self._words and self._ups.health is Health.FINE:
             words = apc.after(self._words, event.alert)
             if words != self._words:
                 self._words = words

@@ -93,6 +93,7 @@ class ContactDriver(OnPort):
         self._there = False
         self._timer.cancel()
         self._end_kill(Outcome.FAILED)
+        self._ups.details.pop("circuits", None)
         self._ups.port_gone(reason)
 
     def _power(self) -> None:
@@ -147,6 +148,7 @@ class ContactDriver(OnPort):
             return True
         self._low_since = None
         if now - heard >= SILENCE_S:
+            self._ups.details.pop("circuits", None)
             self._ups.stale("the server that has the port does not answer")
         self._timer.set(min(self._poll_s, CONFIRM_S), self._read)
         return False

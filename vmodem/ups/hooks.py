@@ -3,7 +3,8 @@
 A program gets ``NOTIFYTYPE`` (``ONBATT``) and ``UPSNAME`` in its environment, as programs run by upsmon do,
 and ``UPSSTATUS`` besides.  No shell is involved, and nothing that a UPS or the network says reaches a command
 line.  The programs of one UPS run one after the other, so that "on line" never overtakes "on battery"; how
-many wait and how long each may take is bounded.
+many wait and how long each may take is bounded.  Only that for ``shutdown`` does not wait for one that hangs:
+the battery does not either.
 
 What does not belong here: which events there are (``model``), and shutting this machine down.
 """
@@ -15,6 +16,7 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -26,6 +28,8 @@ LIMIT_S: Final = 30.0
 GRACE_S: Final = 2.0
 #: How often a running program is looked at, in seconds.
 LOOK_S: Final = 0.1
+#: The program for ``shutdown`` waits for those before it so long, in seconds, and is then run beside them.
+URGENT_S: Final = 2.0
 #: Events that may wait for those before them; of more the oldest is left out.
 WAITING: Final = 16
 
@@ -38,6 +42,19 @@ _OURS: Final = (
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
 )
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A program that is to be run, and since when, in seconds."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    since: float
+
+    @property
+    def event(self) -> str:
+        return self.environment["NOTIFYTYPE"]
 
 
 class Hooks:
@@ -54,7 +71,8 @@ class Hooks:
         self.commands = commands
         self._reactor = reactor
         self._limit_s = limit_s
-        self._waiting: deque[tuple[Sequence[str], dict[str, str]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._beside: Hooks | None = None  # runs what does not wait for one that hangs
         self._process: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self._ending = 0  # signals sent so far
@@ -66,20 +84,21 @@ class Hooks:
         if not argv:
             return
         if len(self._waiting) == WAITING:
-            _, environment = self._waiting.popleft()
             self._log.error(
                 "ups {ups}: the program for {event} is left out: too many wait",
                 ups=ups.name,
-                event=environment["NOTIFYTYPE"],
+                event=self._waiting.popleft().event,
             )
         environment = {key: value for key, value in os.environ.items() if key not in _OURS}
         environment.update(NOTIFYTYPE=event.name, UPSNAME=ups.name, UPSSTATUS=ups.status)
-        self._waiting.append((argv, environment))
+        self._waiting.append(_Waiting(argv, environment, float(self._reactor.seconds())))
         self._next()
 
     def close(self) -> None:
         """Whoever waits is forgotten, whoever runs is told to end."""
         self._waiting.clear()
+        if self._beside is not None:
+            self._beside.close()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
@@ -92,11 +111,12 @@ class Hooks:
 
     def _next(self) -> None:
         while self._process is None and self._waiting:
-            argv, environment = self._waiting.popleft()
+            one = self._waiting.popleft()
+            name, program = one.environment["UPSNAME"], one.argv[0]
             try:
                 self._process = subprocess.Popen(
-                    list(argv),
-                    env=environment,
+                    list(one.argv),
+                    env=one.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -105,17 +125,14 @@ class Hooks:
             except (OSError, ValueError) as exc:
                 self._log.error(
                     'ups {ups}: {event}: "{program}" does not start: {reason}',
-                    ups=environment["UPSNAME"],
-                    event=environment["NOTIFYTYPE"],
-                    program=argv[0],
+                    ups=name,
+                    event=one.event,
+                    program=program,
                     reason=getattr(exc, "strerror", None) or str(exc),
                 )
                 continue
             self._log.info(
-                'ups {ups}: {event}: "{program}" started',
-                ups=environment["UPSNAME"],
-                event=environment["NOTIFYTYPE"],
-                program=argv[0],
+                'ups {ups}: {event}: "{program}" started', ups=name, event=one.event, program=program
             )
             self._began, self._ending = float(self._reactor.seconds()), 0
             self._timer = self._reactor.callLater(LOOK_S, self._look)
@@ -136,6 +153,7 @@ class Hooks:
                 )
             self._next()
             return
+        self._hurry()
         took = float(self._reactor.seconds()) - self._began
         if took >= self._limit_s and self._ending == 0:
             self._log.error(
@@ -149,6 +167,16 @@ class Hooks:
             self._ending = 2
             self._signal(process, signal.SIGKILL)
         self._timer = self._reactor.callLater(LOOK_S, self._look)
+
+    def _hurry(self) -> None:
+        """What is urgent has waited long enough."""
+        latest = float(self._reactor.seconds()) - URGENT_S
+        for one in [each for each in self._waiting if each.event == Event.SHUTDOWN.name]:
+            if one.since <= latest:
+                self._waiting.remove(one)
+                self._beside = self._beside or Hooks(self._reactor, {}, limit_s=self._limit_s)
+                self._beside._waiting.append(one)
+                self._beside._next()
 
     def _signal(self, process: subprocess.Popen[bytes], what: signal.Signals) -> None:
         """To its whole group, as long as it has not been waited for: then the number is still its own."""

@@ -15,7 +15,7 @@ from vmodem.wire import megatec
 
 from . import battery
 from .megatecline import MegatecLine
-from .model import Done, Health, Outcome, Ups, Variable
+from .model import Done, Health, Outcome, Ups, Variable, power_ends
 from .options import FACTS, Options
 
 #: So many failed polls running, or no good one for so long (but never one failure alone), are a UPS that does
@@ -178,11 +178,11 @@ class MegatecDriver(MegatecLine):
         ratings: megatec.Ratings | None = None
         vendor: megatec.Vendor | None = None
         if not self._chosen.no_ratings:
-            ratings = await self._try(megatec.RATINGS, megatec.ratings)
+            ratings = await self._try(megatec.RATINGS, megatec.ratings, megatec.RATINGS_SIZE)
         if not self._chosen.no_vendor:
             for request in megatec.VENDOR:
                 if vendor is None:
-                    vendor = await self._try(request, megatec.vendor)
+                    vendor = await self._try(request, megatec.vendor, megatec.VENDOR_SIZE)
         facts: dict[str, str | None] = {
             "input.voltage.nominal": ratings.voltage if ratings else None,
             "input.current.nominal": ratings.current if ratings else None,
@@ -199,19 +199,28 @@ class MegatecDriver(MegatecLine):
         self._rated = float(ratings.battery) if ratings and ratings.battery else None
         self._identified = True
 
-    async def _try(self, request: bytes, parse: Callable[[bytes], T | None]) -> T | None:
-        """Ask for what some units do not know; between tries the status is looked at."""
+    async def _try(self, request: bytes, parse: Callable[[bytes], T | None], size: int) -> T | None:
+        """Ask for what some units do not know; between tries the status is looked at.  A reply shorter than
+        ``size`` may have lost a character, so it has to come twice: it is believed for good."""
+        before: bytes | None = None
         for _ in range(TRIES):
             line = await self._exchange(request)
             found = parse(line) if line is not None else None
-            if found is not None or (line is not None and megatec.refused(line, request)):
-                return found
+            if line is not None and megatec.refused(line, request):
+                return None
+            if line is not None and found is not None:
+                if line == before or len(line) == size:
+                    return found
+                before = line
             await self._poll()
         return None
 
     async def _poll(self, patient: bool = True) -> bool:
         """Ask for the status and publish it; whether there was one."""
         found = await self._status(patient)
+        if found is not None and self._is_the_end(found):
+            # There is no checksum, and one wrong bit would have machines shut down: it has to be said twice.
+            found = await self._status(patient)
         now = self.now
         if found is None:
             self._failures += 1
@@ -224,6 +233,10 @@ class MegatecDriver(MegatecLine):
             self._declare()
         self._publish(found, now)
         return True
+
+    def _is_the_end(self, found: megatec.Status) -> bool:
+        """Whether this says that power is about to end, and that is news."""
+        return power_ends(self._words(found)) and not power_ends(self._ups.words)
 
     def _gone(self, reason: str) -> None:
         super()._gone(reason)
@@ -238,21 +251,26 @@ class MegatecDriver(MegatecLine):
         for name in _COMMANDS:
             self._ups.declare_command(name)
 
-    def _publish(self, found: megatec.Status, now: float) -> None:
-        words, alarms = ["OB" if found.mains_failed else "OL"], []
+    def _alarms(self, found: megatec.Status) -> list[str]:
+        alarms = ["UPS failed"] if found.failed else []
+        if found.shutting_down and not self._chosen.ignore_shutdown_bit:
+            alarms.append("Shutdown is running")
+        return alarms
+
+    def _words(self, found: megatec.Status) -> list[str]:
+        words = ["ALARM"] if self._alarms(found) else []
+        words.append("OB" if found.mains_failed else "OL")
         if found.battery_low:
             words.append("LB")
         if found.testing:
             words.append("CAL")
         if found.regulating:
             words += _regulation(found)
-        if found.failed:
-            alarms.append("UPS failed")
         if found.shutting_down and not self._chosen.ignore_shutdown_bit:
-            alarms.append("Shutdown is running")
             words.append("FSD")
-        if alarms:
-            words.insert(0, "ALARM")
+        return words
+
+    def _publish(self, found: megatec.Status, now: float) -> None:
         values: dict[str, str | None] = {
             "input.voltage": found.input_voltage,
             "input.voltage.fault": found.input_fault,
@@ -262,10 +280,10 @@ class MegatecDriver(MegatecLine):
             "ups.temperature": found.temperature,
             "ups.beeper.status": "enabled" if found.beeper else "disabled",
             "ups.type": "offline / line interactive" if found.standby else "online",
-            "ups.alarm": "; ".join(alarms) or None,
+            "ups.alarm": "; ".join(self._alarms(found)) or None,
             **self._battery(found, now),
         }
-        self._ups.publish(values, words)
+        self._ups.publish(values, self._words(found))
 
     def _battery(self, found: megatec.Status, now: float) -> dict[str, str | None]:
         """Battery figures: none before the ratings were asked for, for a unit may tell the voltage of a

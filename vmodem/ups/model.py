@@ -14,7 +14,7 @@ What does not belong here: serial lines, the network, who may do what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -38,6 +38,7 @@ __all__ = [
     "Variable",
     "Watcher",
     "clean",
+    "power_ends",
 ]
 
 #: Data older than this is stale, in seconds.
@@ -339,7 +340,7 @@ class Ups:
             self._tell(Event.REPLBATT)
         if "FSD" in fresh:
             self._tell(Event.FSD)
-        if _ends(now) and not _ends(before):
+        if power_ends(now) and not power_ends(before):
             self._tell(Event.SHUTDOWN)
 
     def _tell(self, event: Event) -> None:
@@ -350,6 +351,7 @@ class Ups:
                 self._log.failure("ups {name}: told of {event}", name=self.name, event=event.value)
 
 
-def _ends(words: set[str]) -> bool:
-    """Whether power is about to end.  A test that empties the battery is no outage."""
-    return "FSD" in words or ({"OB", "LB"} <= words and "CAL" not in words)
+def power_ends(words: Collection[str]) -> bool:
+    """Whether power is about to end, going by the words of a status: what machines are shut down for.  A test
+    that empties the battery is no outage."""
+    return "FSD" in words or ("OB" in words and "LB" in words and "CAL" not in words)

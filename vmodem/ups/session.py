@@ -1,7 +1,8 @@
 """One connection to the server: lines come off a stream, replies go onto it, in order and within bounds.
 
 A client that does not take its replies is not read any more; one that is silent for :data:`IDLE_S` is cut
-off.  Many requests in one chunk are answered a few at a time, so that nobody else waits for them.
+off.  Many requests in one chunk are answered a few at a time, and all clients together have a bounded part
+of the time (``turns``), so that nobody else waits for them.
 
 What does not belong here: what the lines mean (``conversation``).
 """
@@ -17,6 +18,7 @@ from vmodem.net.stream import Cause, Ending, Stream
 from vmodem.wire.nut import INVALID_ARGUMENT, BadLine, LineReader, error
 
 from .conversation import Conversation, Next, Reply
+from .turns import Turns
 
 if TYPE_CHECKING:
     from vmodem.net.layer import Opening
@@ -28,7 +30,7 @@ IDLE_S: Final = 60.0
 SLOW_S: Final = 1.0
 #: How long a last reply may take to be taken, in seconds.
 DRAIN_S: Final = 2.0
-#: Requests answered in one go: a thousand clients that never stop asking must not hold up the UPSes.
+#: Requests answered in one go.
 BATCH: Final = 4
 
 
@@ -45,12 +47,14 @@ class Session:
         conversation: Conversation,
         tls: Callable[[], ServerContext | None],
         ended: Callable[[Session], None],
+        turns: Turns,
     ) -> None:
         self.conversation = conversation
         self._reactor = reactor
         self._stream = stream
         self._tls = tls
         self._ended = ended
+        self._turns = turns
         self._reader = LineReader()
         self._blocked = False
         self._over = False
@@ -58,7 +62,7 @@ class Session:
         self._opening: Opening | None = None
         self._finished: Ending | None = None
         self._held: Any = None  # the timer of a slow reply
-        self._again: Any = None  # more requests are waiting than were answered in one go
+        self._queued = False  # there are requests, and it is not our turn
         self._heard = float(reactor.seconds())
         self._idle: Any = None
 
@@ -77,21 +81,21 @@ class Session:
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
-        self._work()
+        self._take_turn()
 
     def write_blocked(self) -> None:
         self._blocked = True
 
     def write_drained(self) -> None:
         self._blocked = False
-        self._work()
+        self._take_turn()
 
     def stream_ended(self, ending: Ending) -> None:
         """What the client had asked before it ended its direction is answered; a machine counts no more."""
         self._finished = ending
         self.conversation.leave()
         if ending.cause is Cause.FINISHED:
-            self._work()
+            self._take_turn()
         else:
             self._finish()
             self._stream.abort()
@@ -101,12 +105,22 @@ class Session:
     @property
     def _waits(self) -> bool:
         return (
-            self._over
-            or self._blocked
-            or self._held is not None
-            or self._again is not None
-            or self._opening is not None
+            self._over or self._blocked or self._held is not None or self._queued or self._opening is not None
         )
+
+    def _take_turn(self) -> None:
+        """Answer, now or when it is our turn."""
+        if self._waits or self._working:
+            self._rest()
+        elif self._turns.free:
+            self._turns.now(self._work)
+        else:
+            self._queue()
+            self._rest()
+
+    def _queue(self) -> None:
+        self._queued = True
+        self._turns.later(self._go_on)
 
     def _work(self) -> None:
         if self._working:
@@ -122,10 +136,14 @@ class Session:
                 self._say(reply)
                 done += 1
                 if done == BATCH:
-                    self._again = self._reactor.callLater(0, self._go_on)
+                    self._queue()
         finally:
             self._working = False
-        if self._over or self._opening is not None:
+        self._rest()
+
+    def _rest(self) -> None:
+        """Read on, or not, or not any more."""
+        if self._working or self._over or self._opening is not None:
             return
         if self._waits:
             self._stream.pause()
@@ -135,8 +153,9 @@ class Session:
             self._stream.resume()
 
     def _go_on(self) -> None:
-        self._again = None
-        self._work()
+        self._queued = False
+        if not self._over:
+            self._work()
 
     def _next(self) -> Reply | None:
         try:
@@ -159,7 +178,7 @@ class Session:
     def _say_late(self, text: str) -> None:
         self._held = None
         self._stream.write(text.encode("ascii", "replace"))
-        self._work()
+        self._take_turn()
 
     # -- TLS -----------------------------------------------------------------------------------------------
 
@@ -213,9 +232,9 @@ class Session:
         if self._over:
             return
         self._over = True
-        for timer in (self._idle, self._held, self._again):
+        for timer in (self._idle, self._held):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._idle = self._held = self._again = None
+        self._idle = self._held = None
         self.conversation.leave()
         self._ended(self)

@@ -20,6 +20,7 @@ from .conversation import Conversation
 from .model import Ups
 from .session import DRAIN_S, Session
 from .tracking import Tracking
+from .turns import Turns
 from .users import Users
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Upsd:
         self.tracking = Tracking(reactor.seconds)
         self.tls: ServerContext | None = None
         self._reactor = reactor
+        self._turns = Turns(reactor)
         self._limit = sessions
         self._encrypted = encrypted
         self._served: dict[str, Served] = {}
@@ -110,7 +112,9 @@ class Upsd:
         conversation = Conversation(
             self, host, incoming.peer.printable, tls=self.tls is not None, encrypted=self._encrypted
         )
-        session = Session(self._reactor, stream, conversation, lambda: self.tls, self._sessions.discard)
+        session = Session(
+            self._reactor, stream, conversation, lambda: self.tls, self._sessions.discard, self._turns
+        )
         self._sessions.add(session)
         session.start()
 
@@ -133,3 +137,4 @@ class Upsd:
         """End all connections."""
         for session in list(self._sessions):
             session.close()
+        self._turns.close()

@@ -208,8 +208,12 @@ def status(text: bytes) -> tuple[str, ...] | None:
     if _STATUS.fullmatch(text) is None:
         return None
     value = int(text, 16)
-    if value & 0x18 == 0x18:
-        return None  # on line and on battery at once
+    if value & 0x18 == 0x18 or value & 0x06 == 0x06:
+        return None  # on line and on battery, or lowering and raising the voltage, at once
+    if value & 0x06 and not value & 0x18:
+        return (
+            None  # neither on line nor on battery, and yet changing the voltage: the figure of ``q``, perhaps
+        )
     words = {word for place, word in enumerate(BITS) if value >> place & 1}
     return _ordered(words) if words else ("OFF",)
 

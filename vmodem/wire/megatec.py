@@ -31,6 +31,11 @@ REPLY_LIMIT: Final = 96
 OFF_DELAY_S: Final = (12, 600)
 ON_DELAY_S: Final = (0, 599940)
 
+#: Sizes of ratings and vendor replies that have every column, without CR.  Some units leave one out, which
+#: cannot be told from one that was lost on the way.
+RATINGS_SIZE: Final = 21
+VENDOR_SIZE: Final = 38
+
 _STATUS_SIZE: Final = 46
 #: Where the fields begin and end, and what a figure in them stays below: a point read as a digit goes beyond.
 _FIELDS: Final = (
@@ -176,7 +181,7 @@ def ratings(line: bytes) -> Ratings | None:
 
 def vendor(line: bytes) -> Vendor | None:
     """Maker, model and version in a reply; None unless it has their columns."""
-    if line[:1] != b"#" or not 37 <= len(line) <= 38:
+    if line[:1] != b"#" or not VENDOR_SIZE - 1 <= len(line) <= VENDOR_SIZE:
         return None
     if line[16:17] != b" " or line[27:28] != b" ":
         return None

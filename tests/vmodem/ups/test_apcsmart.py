@@ -225,7 +225,7 @@ def test_nonsense_is_never_published(scene: Scene, device: ApcUps, mangle: Any) 
     assert scene.seen == "stale"
     device.status, device.variables[b"L"] = 0x08, b"121.5"
     device.mangle = lambda reply: reply
-    scene.until("OL", 8)
+    scene.until("OL", 10)  # what is on the line by then takes its time
     scene.run(20)
     assert scene.ups.values() == before
 
@@ -252,6 +252,79 @@ def test_a_late_answer_is_never_taken_for_another(clock: Clock, device: ApcUps, 
         assert {**good, **values} == good
     assert scene.ups.values() == good
     scene.stop()
+
+
+@pytest.mark.parametrize("late", [3.1 + step * 0.23 for step in range(30)])
+@pytest.mark.parametrize("alerts", [b"!$%+?=#|", b"$!%+#"])
+def test_a_late_list_of_alerts_is_no_alert(clock: Clock, device: ApcUps, late: float, alerts: bytes) -> None:
+    """What the UPS says it knows holds every alert there is: low battery on battery would end it all."""
+    device.alerts = alerts
+    scene = Scene("apcsmart", device, clock)
+
+    def swallow(reply: bytes) -> bytes:
+        if reply.startswith(b"3."):
+            clock.callLater(late, scene.port.send, reply)
+            device.mangle = lambda reply: reply
+            return b""
+        return reply
+
+    device.mangle = swallow
+    scene.run(40)
+    assert set(scene.story) <= {"stale", "OL"}
+    assert set(scene.events) <= {"commbad", "commok"}
+    assert scene.ups.values()["ups.model"] == "SMART-UPS 700"
+    # By then an alert is one again.
+    device.status = 0x10
+    device.alert(b"!")
+    scene.run(0.01)
+    assert scene.seen == "OB"
+    scene.stop()
+
+
+def test_an_answer_out_of_step_is_no_alert(clock: Clock, device: ApcUps) -> None:
+    """A ``Y`` that is answered late cuts the list of what the UPS knows in two.  From there on each reply is
+    that to the request before it: one of them begins with what is an alert elsewhere."""
+    scene = Scene("apcsmart", device, clock)
+    late = [b"SM\r\n"]
+
+    def mangle(reply: bytes) -> bytes:
+        if reply == b"SM\r\n" and late:
+            late.clear()
+            return b""
+        if reply.startswith(b"3.") and not late:
+            late.append(b"told")
+            return reply[:20] + b"SM\r\n" + reply[20:]
+        return reply
+
+    device.mangle = mangle
+    scene.run(30)
+    assert late == [b"told"]
+    assert set(scene.story) <= {"stale", "OL"}
+    assert set(scene.events) <= {"commbad", "commok"}
+    scene.stop()
+
+
+def test_one_wrong_character_shuts_nothing_down(scene: Scene, device: ApcUps) -> None:
+    """``50`` for ``10`` is a low battery on battery, and one bit on the line."""
+    device.status = 0x10
+    scene.run(20)
+    wrong = [True]
+
+    def once(reply: bytes) -> bytes:
+        if reply == b"10\r\n" and wrong:
+            wrong.clear()
+            return b"50\r\n"
+        return reply
+
+    device.mangle = once
+    scene.story.clear()
+    scene.events.clear()
+    scene.run(10)
+    assert not wrong
+    assert (set(scene.story), scene.events) == ({"OB"}, [])
+    device.status = 0x50
+    assert scene.until("OB LB", 2.5)
+    assert scene.events == ["lowbatt", "shutdown"]
 
 
 @settings(max_examples=25)
@@ -381,6 +454,35 @@ def test_a_toggle_is_sent_only_when_it_does_what_was_asked(scene: Scene, device:
         scene.run(3)
     assert device.done == ["W", "W"]
     assert scene.outcomes == [Outcome.SUCCESS] * 5 + [Outcome.FAILED]
+
+
+def test_a_test_that_is_begun_twice_is_not_ended_by_that(scene: Scene, device: ApcUps) -> None:
+    """The same request begins and ends it."""
+    scene.run(20)
+    for _ in range(2):
+        scene.command("test.battery.start")
+        scene.run(3)
+    assert device.done == ["W"]
+    assert scene.outcomes == [Outcome.SUCCESS, Outcome.FAILED]
+    scene.run(70)  # it is over
+    scene.command("test.battery.start")
+    scene.run(3)
+    device.status = 0x09  # and this one says so
+    scene.run(70)
+    scene.command("test.battery.start")
+    scene.run(3)
+    assert device.done == ["W", "W"]
+    assert scene.outcomes[2:] == [Outcome.SUCCESS, Outcome.FAILED]
+
+
+def test_leaving_the_bypass_does_not_enter_it(scene: Scene, device: ApcUps) -> None:
+    """The same request does both; a load on bypass is not protected, and off when mains fails."""
+    scene.run(20)
+    for name in ("bypass.stop", "bypass.start", "bypass.start", "bypass.stop", "bypass.stop"):
+        scene.command(name)
+        scene.run(3)
+    assert device.done == ["^", "^"]
+    assert scene.outcomes == [Outcome.FAILED] + [Outcome.SUCCESS] * 4
 
 
 def test_digits_are_not_sent_to_a_unit_that_does_not_know_them(scene: Scene, device: ApcUps) -> None:

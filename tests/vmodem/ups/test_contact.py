@@ -177,6 +177,7 @@ def test_a_port_that_is_gone_is_seen_at_once(clock: Clock) -> None:
     scene.port.vanish()
     assert scene.seen == "gone"
     assert scene.outcomes == [Outcome.FAILED]
+    assert "circuits" not in scene.ups.details  # what they were is not what they are
     scene.run(30)
     del scene.port.story[:]
     scene.port.set_inputs(pins(cable(1), online=False))
@@ -214,6 +215,7 @@ def test_a_server_that_is_silent_is_not_believed(clock: Clock) -> None:
     assert scene.story == ["stale", "OL"]
     alive = False
     assert scene.until("stale", 15) < 10
+    assert "circuits" not in scene.ups.details
     scene.run(20)
     alive = True
     scene.until("OL", 3)

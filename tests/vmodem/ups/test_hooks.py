@@ -130,3 +130,17 @@ def test_closing_ends_what_runs(reactor: Reactor, ups: Ups, make: Make, tmp_path
     hooks.close()
     pid = int(pids.read_text())
     reactor.until(lambda: not alive(pid))
+
+
+def test_the_end_of_power_does_not_wait_for_a_program_that_hangs(
+    reactor: Reactor, ups: Ups, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "URGENT_S", 0.3)
+    file, hanging = tmp_path / "told", tmp_path / "hanging"
+    hang = [sys.executable, "-c", f"import time\nopen({str(hanging)!r}, 'w')\ntime.sleep(60)"]
+    hooks = make(onbatt=hang, lowbatt=writer(file), shutdown=writer(file))
+    for event in (Event.ONBATT, Event.LOWBATT, Event.SHUTDOWN):
+        hooks(ups, event)
+    reactor.until(lambda: file.exists() and file.read_text(), 5)
+    assert [line.split()[0] for line in file.read_text().splitlines()] == ["SHUTDOWN"]
+    assert hanging.exists()

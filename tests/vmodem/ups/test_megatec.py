@@ -543,3 +543,71 @@ def test_one_dead_ups_disturbs_no_other(clock: Clock) -> None:
     one.ups.close()
     first.stop()
     other.stop()
+
+
+# -- one wrong character -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("place", "on_battery"), [(39, True), (44, False), (44, True)])
+def test_one_wrong_bit_shuts_nothing_down(
+    clock: Clock, device: MegatecUps, place: int, on_battery: bool
+) -> None:
+    """Low battery while on battery, and a shutdown of the UPS's own, power machines off: twice, or not."""
+    scene = started(clock, device)
+    device.mains(not on_battery)
+    scene.run(5)
+    before, wrong = scene.seen, [True]
+
+    def once(reply: bytes) -> bytes:
+        if reply.startswith(b"(") and wrong:
+            wrong.clear()
+            return reply[:place] + b"1" + reply[place + 1 :]
+        return reply
+
+    device.mangle = once
+    scene.story.clear()
+    scene.events.clear()
+    scene.run(10)
+    assert not wrong
+    assert (set(scene.story), scene.events) == ({before}, [])
+    # And what is so is told within the same poll.
+    device.mangle = lambda reply: reply
+    device.bits[place - 38] = "1"
+    scene.run(2.7)
+    assert ("LB" if place == 39 else "FSD") in scene.seen.split()
+    assert "shutdown" in scene.events
+    scene.stop()
+
+
+@pytest.mark.parametrize("request_", [b"F", b"I"])
+def test_a_character_that_was_lost_is_not_believed_for_ever(
+    clock: Clock, device: MegatecUps, request_: bytes
+) -> None:
+    """Ratings without their point, and a version without its: shorter forms of both replies are in use."""
+    whole = device.ratings if request_ == b"F" else device.vendor
+    place = whole.rindex(b".") if request_ == b"I" else whole.index(b"24.0") + 2
+    wrong = [True]
+
+    def once(reply: bytes) -> bytes:
+        if reply.rstrip(b"\r") == whole and wrong:
+            wrong.clear()
+            return reply[:place] + reply[place + 1 :]
+        return reply
+
+    device.mangle = once
+    scene = started(clock, device)
+    scene.run(10)
+    assert not wrong
+    values = scene.ups.values()
+    assert (values["battery.voltage.nominal"], values["ups.firmware"]) == ("24.0", "V1.02")
+    scene.stop()
+
+
+def test_shorter_replies_are_those_of_some_units(clock: Clock, device: MegatecUps) -> None:
+    device.ratings, device.vendor = b"#110.0 004 12.0 60.0", device.vendor[:-1]
+    scene = started(clock, device)
+    scene.run(10)
+    values = scene.ups.values()
+    assert (values["battery.voltage.nominal"], values["ups.firmware"]) == ("12.0", "V1.02")
+    assert (device.heard.count(b"F"), device.heard.count(b"I")) == (2, 2)
+    scene.stop()

@@ -6,6 +6,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,23 @@ def test_a_flood_of_requests_lets_others_through(stage: Stage) -> None:
     assert other.ask("NETVER", timeout=2.0) == "1.3"
     for _ in range(100):
         assert flood.reply() == "ERR UNKNOWN-COMMAND"
+
+
+def test_clients_take_no_time_from_the_lines_of_the_upses(stage: Stage) -> None:
+    """A reply of a UPS that is read a second late is none: however many clients ask however much, whoever
+    shares the reactor has his turn soon."""
+    stage.ups.facts({f"outlet.{number}.current": "1.0" for number in range(140)})
+    floods = [stage.client() for _ in range(300)]
+    stage.reactor.until(lambda: stage.upsd.sessions == 300)
+    for flood in floods:
+        flood.send(b"LIST VAR rack\n" * 12)
+    turns = [stage.reactor.seconds()]
+    while turns[-1] - turns[0] < 1:
+        call = stage.reactor.callLater(0.001, lambda: turns.append(stage.reactor.seconds()))
+        stage.reactor.until(lambda call=call: not call.active(), 5)
+    assert max(after - before for before, after in pairwise(turns)) < 0.2
+    for flood in floods:
+        assert flood.reply(30).count("outlet.") == 140
 
 
 def test_silence_ends_a_connection(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,8 @@ def test_nothing_is_a_reply_that_nobody_asked_for() -> None:
         (b"0c", "OL BOOST"),
         (b"00", "OFF"),
         (b"18", None),
+        (b"02", None),  # minutes of runtime
+        (b"0E", None),
         (b"8", None),
         (b"008", None),
         (b"0G", None),
