@@ -87,9 +87,8 @@ class ApcSmartDriver(Poller):
         ups.fix(facts)
         self.replies = apc.Replies()
         self._watchful = 0.0  # until then the answer to an earlier request may come
-        self._listed = float(
-            "-inf"
-        )  # when a reply was last asked for that may hold what are alerts elsewhere
+        # When a reply was last asked for that may hold what are alerts elsewhere.
+        self._listed = float("-inf")
         self._commands = Commands(self, ups)
         self._begin_anew()
 

@@ -211,9 +211,8 @@ def status(text: bytes) -> tuple[str, ...] | None:
     if value & 0x18 == 0x18 or value & 0x06 == 0x06:
         return None  # on line and on battery, or lowering and raising the voltage, at once
     if value & 0x06 and not value & 0x18:
-        return (
-            None  # neither on line nor on battery, and yet changing the voltage: the figure of ``q``, perhaps
-        )
+        # Neither on line nor on battery, and yet changing the voltage: the figure of ``q``, perhaps.
+        return None
     words = {word for place, word in enumerate(BITS) if value >> place & 1}
     return _ordered(words) if words else ("OFF",)
 
