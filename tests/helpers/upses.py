@@ -29,6 +29,7 @@ class FakeDriver:
     def __init__(self, ups: Ups) -> None:
         self.ups = ups
         self.started = self.stopped = False
+        self.poll_s = 2.0
         #: ``(name, value or argument)`` of everything that was asked for.
         self.asked: list[tuple[str, str]] = []
         #: What becomes of a change at once; None leaves it to the test (:attr:`waiting`).

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vmodem.ups.upsd import Served
 
 #: Keys whose change takes another driver.
-_DRIVERS: Final = ("line", "driver", "cable", "cable_override", "options", "poll")
+_DRIVERS: Final = ("line", "driver", "cable", "cable_override", "options")
 
 #: Makes a driver; raises StartError for what it cannot be.
 MakeDriver = Callable[[Any, UpsConfig, "Ups"], "Driver"]
@@ -121,6 +121,10 @@ class UpsService:
         self._join(config)
         if any(getattr(before, key) != getattr(config, key) for key in _DRIVERS):
             self._replace_driver(config)
+        elif before.poll != config.poll and self.ups.driver is not None:
+            from vmodem.ups import drivers
+
+            drivers.set_poll(self.ups, config.poll)  # a port that is opened again may switch the load off
 
     def _serve(self, config: UpsConfig) -> Served:
         from vmodem.net.admission.rules import AccessError, CallerRules

@@ -132,7 +132,7 @@ class ApcSmartDriver(Poller):
                     return
                 continue
             if not self._urgent:
-                await self._sleep(began + self._poll_s - self.now)
+                await self._sleep(began + self.poll_s - self.now)
 
     async def _enter(self) -> bool:
         """Have the UPS in smart mode and the line silent; whether it is."""
@@ -236,11 +236,11 @@ class ApcSmartDriver(Poller):
             raise
 
     async def _ask_all(self, rows: Iterable[apc.Row]) -> None:
-        due = self.now + self._poll_s
+        due = self.now + self.poll_s
         for row in list(rows):
             await self.read(row)
             if self._urgent or self.now >= due:
-                due = self.now + self._poll_s
+                due = self.now + self.poll_s
                 await self.poll()
 
     async def _ask_some(self) -> None:

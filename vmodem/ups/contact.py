@@ -46,7 +46,7 @@ class ContactDriver(OnPort):
         self._port = port
         self._ups = ups
         self._cable = cable
-        self._poll_s = poll_s
+        self.poll_s = poll_s
         self._there = False
         self._timer = Timer(reactor)  # to the next reading
         self._settling = False
@@ -117,13 +117,13 @@ class ContactDriver(OnPort):
         if missing:
             self._low_since = None
             self._ups.stale(f"the port does not tell {_names(missing)}")
-            self._timer.set(self._poll_s, self._read)
+            self._timer.set(self.poll_s, self._read)
             return
         now = float(self._reactor.seconds())
         if not self._fresh(now):
             return
         self._ups.details["circuits"] = _names(signals) or "none"
-        confirm_s = min(CONFIRM_S, self._poll_s)
+        confirm_s = min(CONFIRM_S, self.poll_s)
         low = self._cable.low.holds(signals)
         if not low:
             self._low_since = None
@@ -132,7 +132,7 @@ class ContactDriver(OnPort):
         # A hair less than the time between readings, for sums of times are rounded.
         sure = self._low_since is not None and now - self._low_since >= confirm_s - 0.001
         self._ups.publish({}, self._words(signals, low and sure))
-        self._timer.set(self._poll_s if sure or not low else confirm_s, self._read)
+        self._timer.set(self.poll_s if sure or not low else confirm_s, self._read)
 
     def _fresh(self, now: float) -> bool:
         """Whether what is known of the circuits is how they are; a server is asked to show it."""
@@ -150,7 +150,7 @@ class ContactDriver(OnPort):
         if now - heard >= SILENCE_S:
             self._ups.details.pop("circuits", None)
             self._ups.stale("the server that has the port does not answer")
-        self._timer.set(min(self._poll_s, CONFIRM_S), self._read)
+        self._timer.set(min(self.poll_s, CONFIRM_S), self._read)
         return False
 
     def _words(self, signals: Signals, low: bool) -> list[str]:

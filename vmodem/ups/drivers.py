@@ -47,7 +47,6 @@ def make_driver(
     ``poll_s`` is held between 0.2 and 10 s, for nothing older than 15 s is ever served.  ``cable`` and
     ``override`` are for ``contact``, ``options`` for the others.  Raises ValueError for what means nothing.
     """
-    poll_s = min(max(poll_s, POLL_LEAST_S), POLL_LIMIT_S)
     driver = _made(kind, reactor, port, ups, poll_s, cable, override or {}, options or {})
     from vmodem import __version__
 
@@ -57,11 +56,18 @@ def make_driver(
             "driver.name": kind,
             "driver.version": __version__,
             "driver.parameter.port": port.description,
-            "driver.parameter.pollinterval": f"{poll_s:g}",
         }
     )
     ups.driver = driver
+    set_poll(ups, poll_s)
     return driver
+
+
+def set_poll(ups: Ups, poll_s: float) -> None:
+    """Ask this UPS so often from its next poll on; held as in :func:`make_driver`."""
+    assert ups.driver is not None
+    ups.driver.poll_s = min(max(poll_s, POLL_LEAST_S), POLL_LIMIT_S)
+    ups.fix({"driver.parameter.pollinterval": f"{ups.driver.poll_s:g}"})
 
 
 def mistakes(

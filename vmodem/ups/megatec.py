@@ -158,7 +158,7 @@ class MegatecDriver(MegatecLine):
             began = self.now
             await self._poll()
             if not self._tasks:
-                pause = min(self._poll_s, RETRY_S) if self._failures else self._poll_s
+                pause = min(self.poll_s, RETRY_S) if self._failures else self.poll_s
                 await self._sleep(began + pause - self.now)
             await self._work()
 

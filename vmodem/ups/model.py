@@ -61,6 +61,8 @@ class Driver(Protocol):
 
     #: ``driver.name``, as ``megatec``.
     name: str
+    #: How often the UPS is asked, in seconds; may be changed at any time.
+    poll_s: float
 
     def start(self) -> None:
         """Begin, with a port that is perhaps not there yet.  Raises :class:`vmodem.port.base.PortError`."""

@@ -65,7 +65,7 @@ class Poller(OnPort):
         self._reactor = reactor
         self._port = port
         self._ups = ups
-        self._poll_s = poll_s
+        self.poll_s = poll_s
         self._settings = settings
         self._on, self._off = on, off
         self._active = False  # there is somebody to talk to

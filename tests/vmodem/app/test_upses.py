@@ -147,6 +147,10 @@ def test_changes_keep_clients(stage: Stage) -> None:
     stage.change(service, description="moved", allow_callers=("127.0.0.0/8",))
     assert client.ask("GET UPSDESC rack") == 'UPSDESC rack "moved"'
     assert len(stage.drivers["rack"]) == 1
+    # Opening a port again may be what switches the load off, so that is not done for this either.
+    stage.change(service, poll=0.01)
+    assert client.ask("GET VAR rack driver.parameter.pollinterval").endswith(' "0.2"')
+    assert (stage.drivers["rack"][0].poll_s, len(stage.drivers["rack"])) == (0.2, 1)
     other = free_port()
     stage.change(service, listen=(stage.listen, f"tcp:{other}:interface=127.0.0.1"))
     assert stage.client(other).ask("GET NUMLOGINS rack") == "NUMLOGINS rack 1"
