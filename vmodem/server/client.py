@@ -73,7 +73,7 @@ class Client:
         self._kept = bytearray()
         self._ending: Ending | None = None
         self._told_end = False
-        self._timers: list[Any] = []
+        self._time: Any = None  # the timer of its limits
         #: Each write is a datagram.
         self._datagrams = listener.startswith("udp")
         speaks = spoken(stream)
@@ -119,15 +119,7 @@ class Client:
         if self._holds:
             self.stream.pause()
         self._flush()
-        rules = self._host.rules
-        if rules.session_limit:
-            self._timers.append(
-                self._reactor.callLater(
-                    rules.session_limit, self._host.dismiss, self, f"connected for {rules.session_limit:g} s"
-                )
-            )
-        if rules.idle_timeout:
-            self._timers.append(self._reactor.callLater(rules.idle_timeout, self._look_idle))
+        self._look_at_time()
 
     def close(self, text: bytes = b"") -> None:
         """Send it away: what is on its way to it, then ``text``, then the end."""
@@ -148,10 +140,9 @@ class Client:
 
     def _finish(self) -> None:
         self.over = True
-        for timer in self._timers:
-            if timer.active():
-                timer.cancel()
-        self._timers.clear()
+        if self._time is not None:
+            self._time.cancel()
+            self._time = None
         if self._layer is not None:
             self._layer.owner = None
         if self._auto is not None:
@@ -178,16 +169,21 @@ class Client:
         layer.owner = self
         layer.inputs_changed()
 
-    def _look_idle(self) -> None:
-        self._timers = [timer for timer in self._timers if timer.active()]
-        limit = self._host.rules.idle_timeout
-        left = self.moved + limit - self._reactor.seconds()
-        if not limit:
+    def _look_at_time(self) -> None:
+        """Send it away when its time is over, and look again when that may be."""
+        if self._time is not None and self._time.active():
+            self._time.cancel()
+        self._time = None
+        rules, now = self._host.rules, self._reactor.seconds()
+        limits = ((rules.session_limit, self.began, "connected"), (rules.idle_timeout, self.moved, "idle"))
+        left = [(since + limit - now, f"{what} for {limit:g} s") for limit, since, what in limits if limit]
+        if not left:
             return
-        if left > 0:
-            self._timers.append(self._reactor.callLater(left, self._look_idle))
+        soonest, reason = min(left)
+        if soonest > 0:
+            self._time = self._reactor.callLater(soonest, self._look_at_time)
         else:
-            self._host.dismiss(self, f"idle for {limit:g} s")
+            self._host.dismiss(self, reason)
 
     # -- towards the client --------------------------------------------------------------------------------
 
@@ -314,7 +310,11 @@ class Client:
         self._tell_end()
 
     def rules_changed(self) -> None:
-        """Other rules are in force, about what is done when the queue is full, too."""
+        """Other rules are in force."""
+        if not self.over:
+            self._look_at_time()
+        if self.over:
+            return
         if self._host.rules.slow != "block":
             self._unhold_device()
         self._limit()

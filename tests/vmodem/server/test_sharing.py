@@ -264,6 +264,23 @@ def test_idle_and_session_limits(desk: Sharing) -> None:
     assert b"connected for 25 s" in talker.read()
 
 
+def test_limits_that_are_changed_are_those_of_who_is_there(desk: Sharing) -> None:
+    shared = desk.open(idle_timeout=10)
+    client, other = desk.client(), desk.client("telnet")
+    desk.tick(9)
+    shared.configure(replace(shared.rules, idle_timeout=20, session_limit=0))
+    desk.tick(9)
+    other.say(b"x")
+    assert not client.sent_away
+    shared.configure(replace(shared.rules, idle_timeout=15, session_limit=30))
+    assert client.sent_away
+    desk.tick(11)
+    other.say(b"x")
+    assert not other.sent_away
+    desk.tick(2)
+    assert b"connected for 30 s" in other.read()
+
+
 def test_unplugged_and_back(desk: Sharing) -> None:
     shared = desk.open()
     person, program, raw = desk.client("telnet"), desk.client("rfc2217"), desk.client()
