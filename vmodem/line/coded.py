@@ -10,6 +10,7 @@ What does not belong here: any protocol.
 
 from __future__ import annotations
 
+import abc
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -89,26 +90,26 @@ class CodedLine(Line):
 
     # -- for subclasses ------------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def _at_once(self, event: Any) -> bool:
         """Deal with an event that need not wait for the data before it; False for one that must."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _is_urgent(self, event: Any) -> bool:
         """Whether an event, and with it all before it, is told even while the line is paused: a change of
         DTR, whose length counts."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _happened(self, event: Any) -> None:
         """Tell the modem what is neither data nor dealt with at once."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _client_came(self) -> None:
         """Make a codec and :meth:`_attach`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _client_left(self) -> None:
         """:meth:`_detach`, and tell that DTR is off.  Also called while the line is being stopped."""
-        raise NotImplementedError
 
     def _attach(self) -> None:
         """A DTE can be reached."""

@@ -6,6 +6,7 @@ belong here: where a stream comes from, and how it ends.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -28,21 +29,21 @@ class StreamedLine(Line):
 
     # -- for subclasses ------------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def write_blocked(self) -> None:
         """The stream takes no more."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def write_drained(self) -> None:
         """The stream has taken everything."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def stream_ended(self, ending: Ending) -> None:
         """The stream is at its end."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _finish_sent(self) -> None:
         """Everything written has left."""
-        raise NotImplementedError
 
     def _stage_for(self, stream: Carrier) -> XonXoff | None:
         """What has to stand between a stream and this line."""

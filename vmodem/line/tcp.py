@@ -5,6 +5,7 @@ A client is the DTE, its connection is DTR, and there is one at a time.
 
 from __future__ import annotations
 
+import abc
 import errno
 import os
 import select
@@ -60,9 +61,9 @@ class SocketLine(StreamedLine):
         self._stopped: Deferred[None] | None = None
         self._timer: Any = None
 
+    @abc.abstractmethod
     def _listen(self) -> socket.socket:
         """A listening socket.  Raises :class:`OSError` or :class:`LineError`."""
-        raise NotImplementedError
 
     # -- the contract --------------------------------------------------------------------------------------
 

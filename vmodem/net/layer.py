@@ -14,6 +14,7 @@ What does not belong here: what a layer does to the bytes, and deadlines of a ca
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -32,7 +33,7 @@ class Opening(Protocol):
         """Give up: no timer is left, the stream below is aborted, neither callback is called any more."""
 
 
-class Layer:
+class Layer(abc.ABC):
     """The common part of streams over ``below``, which belongs to them from now on.
 
     Bytes may wait here both ways.  While some wait for the user, or he is paused, the stream below is not
@@ -70,27 +71,29 @@ class Layer:
     # -- for each layer ------------------------------------------------------------------------------------
 
     @property
+    @abc.abstractmethod
     def backlog(self) -> int:
-        raise NotImplementedError
+        """See :class:`vmodem.net.stream.Stream`."""
 
+    @abc.abstractmethod
     def data_received(self, data: bytes) -> None:
-        raise NotImplementedError
+        """See :class:`vmodem.net.stream.StreamUser`."""
 
+    @abc.abstractmethod
     def _unread(self) -> bool:
         """Whether something waits here for the user."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _waits(self) -> bool:
         """Whether so much waits here for the peer that the user has to stop; in a close, whether any does."""
-        raise NotImplementedError
 
-    def _deliver(self) -> None:
+    def _deliver(self) -> None:  # noqa: B027 - some keep nothing
         """Hand over what waits for the user, as far as he takes it."""
 
-    def _send(self) -> None:
+    def _send(self) -> None:  # noqa: B027 - some keep nothing
         """Send what waits for the peer, as far as it may go."""
 
-    def _forget(self) -> None:
+    def _forget(self) -> None:  # noqa: B027 - some keep nothing
         """Forget what waits for the peer."""
 
     def _full(self) -> bool:
@@ -101,14 +104,14 @@ class Layer:
         """Whether so many of the layer's own answers wait for the peer that it is not to ask for more."""
         return False
 
-    def _leave(self) -> None:
+    def _leave(self) -> None:  # noqa: B027 - few need it
         """The stream is being closed: nothing is for the user any more."""
 
     def _give_up(self) -> None:
         """A close has run out of time."""
         self._close_below()
 
-    def _farewell(self) -> None:
+    def _farewell(self) -> None:  # noqa: B027 - few have one
         """All has gone down that ever will, and the peer is there."""
 
     def _stop(self) -> None:

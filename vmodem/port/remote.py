@@ -364,12 +364,8 @@ class RemotePort(Port):
         """What was asked for at the beginning is answered: tell what came of it."""
         asked = self._wishes.over(real)
         if asked != real and self.speech is Speech.COM_PORT and not self._changes.awaited:
-            self._log.warn(
-                "{line}: {asked} was asked for, {real} is in force",
-                line=self.description,
-                asked=str(asked),
-                real=str(real),
-            )
+            text = "{line}: {asked} was asked for, {real} is in force"
+            self._log.warn(text, line=self.description, asked=str(asked), real=str(real))
 
     def modem_state(self, state: ModemState) -> None:
         """The port's inputs."""

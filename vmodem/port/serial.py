@@ -444,17 +444,15 @@ class SerialPort(Port):
 
     def _empty(self) -> bool:
         """Whether the last bit has left, as far as can be known."""
-        stream, transmitter = self._stream, self._transmitter
-        if stream is None or transmitter is None:
+        if self._stream is None or self._transmitter is None:
             return True
-        return not stream.backlog and transmitter.empty(self.settings.character_s)
+        return not self._stream.backlog and self._transmitter.empty(self.settings.character_s)
 
     def _left(self) -> float:
         """How many bytes have not left, as far as can be known."""
-        stream, transmitter = self._stream, self._transmitter
-        if stream is None or transmitter is None:
+        if self._stream is None or self._transmitter is None:
             return 0
-        return stream.backlog + transmitter.left(self.settings.character_s)
+        return self._stream.backlog + self._transmitter.left(self.settings.character_s)
 
     def _tell(self) -> None:
         blocked = self._stream_blocked or self._out.waiting
@@ -471,12 +469,8 @@ class SerialPort(Port):
         if wanted.sensible:
             reason = self._device_settings.set(wanted)
             if reason:
-                self._log.info(
-                    "{line}: refuses {wanted}: {reason}",
-                    line=self.description,
-                    wanted=str(wanted),
-                    reason=reason,
-                )
+                text = "{line}: refuses {wanted}: {reason}"
+                self._log.info(text, line=self.description, wanted=str(wanted), reason=reason)
             self._pins.set_flow(self.settings.flow, self._dsr)
         self._reactor.callLater(0, done, self.settings)
 
