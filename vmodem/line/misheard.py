@@ -8,18 +8,19 @@ what is done about it (autobaud.py).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
+from math import inf, log2, prod
 from typing import Final, NamedTuple
 
 #: The rates that are looked for, in bit/s.
 LADDER: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800)
 #: A rate that many a DTE uses, in bit/s.
 USUAL: Final = 115200
-#: As what a burst is explained, the better the higher.
-CHARACTERS, BEGINNING, WHOLE = 1, 2, 3
+#: By how many bits less likely than ``AT`` and CR in one go are: that with pauses, a longer line, parts of one.
+TYPED, LONGER, PARTS = 1, 1, 3
 #: By how much the clocks of sender and receiver may differ.  Where a bit of the one is two of the other's,
 #: edges and middles coincide, and little makes a difference: hence the many ones below 1.
 _DRIFTS: Final = (0.98, 0.985, 0.99, 0.993, 0.994, 0.995, 0.9975, 1.0, 1.0025, 1.005, 1.01, 1.015, 1.02)
@@ -147,98 +148,101 @@ def _hearings(
     sent: list[int],
     ratio: float,
     frame: Frame,
-    drifts: Iterable[float] = _DRIFTS,
+    drifts: Sequence[float] = _DRIFTS,
     *,
     goes_on: bool = False,
-) -> set[bytes]:
-    """All that may be heard of a signal: no two clocks agree, and each edge is seen somewhat later.
+) -> dict[bytes, float]:
+    """All that may be heard of a signal, and how likely: no two clocks agree, and each edge is seen somewhat
+    later.
 
     Where the sender is twice as fast, or four times, the middle of our bits is an edge of its bits, and it
     matters much how little the clocks differ.  Of a signal that ``goes_on`` only what is sure is given.
     """
-    found: set[bytes] = set()
+    found: dict[bytes, float] = defaultdict(float)
     falls = _falls(sent)
-    for drift in drifts:
-        pace = ratio * drift
-        for eager in (False, True):
-            odd = 0
-            reached = {(b"", _next(falls, 0))}
-            while reached:
-                here, reached = reached, set()
-                for data, place in here:
-                    if place is None:
-                        found.add(data)
-                        continue
-                    for late in _LATE:
-                        middle = place + (late + 0.5) * pace
-                        more, errors, breaks, at = _from_edge(sent, middle, pace, frame, eager)
-                        if goes_on and at >= len(sent):
-                            found.add(data)
-                            continue
-                        odd += errors - breaks
-                        reached.add((data + more, _next(falls, at)))
-            if not odd:  # eager or not is all the same
-                break
+    for pace, eager in product([ratio * drift for drift in drifts], (False, True)):
+        reached = {(b"", _next(falls, 0)): 0.5 / len(drifts)}
+        while reached:
+            here, reached = reached, defaultdict(float)
+            for (data, place), chance in here.items():
+                if place is None:
+                    found[data] += chance
+                    continue
+                for late in _LATE:
+                    middle = place + (late + 0.5) * pace
+                    more, _, _, at = _from_edge(sent, middle, pace, frame, eager)
+                    if goes_on and at >= len(sent):
+                        found[data] += chance / len(_LATE)
+                    else:
+                        reached[data + more, _next(falls, at)] += chance / len(_LATE)
     return found
 
 
 # -- what commands look like -----------------------------------------------------------------------------
 
+#: Bursts, and how many bits fewer each takes to tell as a command misheard than as any bytes.
+Gains = Mapping[bytes, float]
+
+
+def _gains(*hearings: Mapping[bytes, float]) -> Gains:
+    """What is gained by each of several signals that are as likely.
+
+    One clock is wrong by the same today and tomorrow, so what is heard seldom is not all that unlikely.
+    """
+    chances: dict[bytes, float] = defaultdict(float)
+    for each in hearings:
+        for data, chance in each.items():
+            chances[data] += chance / len(hearings)
+    return {
+        data: 8 * len(data) + log2(chance / 2 + 0.5 / len(chances)) for data, chance in chances.items() if data
+    }
+
 
 class _Looks(NamedTuple):
     """What the beginnings of commands look like, heard at one ratio of rates."""
 
-    #: Parts of a command as they may be sent in one go, from one character to a whole ``AT`` line.
-    parts: frozenset[bytes]
     #: Whole ``AT`` lines sent in one go.
-    lines: frozenset[bytes]
+    lines: Gains
     #: Whole ``AT`` lines with pauses between the characters.
-    typed: frozenset[bytes]
+    typed: Gains
     #: What a longer line begins with, whatever follows its ``AT``.
-    prefixes: frozenset[bytes]
+    prefixes: Gains
+    #: Parts of a command as they may be sent in one go, from one character to a whole ``AT`` line.
+    parts: Gains
     #: Single line ends.
-    ends: frozenset[bytes]
+    ends: Gains
 
 
 @lru_cache(maxsize=256)
 def _looks(ratio: float, frame: Frame) -> _Looks:
-    parts: set[bytes] = set()
-    lines: set[bytes] = set()
-    typed: set[bytes] = set()
-    prefixes: set[bytes] = set()
-    ends: set[bytes] = set()
-    for text in (b"AT", b"at"):
-        for whole in frame.codings(text + b"\r\n"):
-            lines.update(_hearings(levels(whole[:3], frame), ratio, frame))
-            lines.update(_hearings(levels(whole, frame), ratio, frame))
+    lines, typed, prefixes, parts, ends = [], [], [], [], []
+    for text in (b"AT\r\n", b"at\r\n"):
+        for whole in frame.codings(text):
+            lines += [_hearings(levels(line, frame), ratio, frame) for line in (whole[:3], whole)]
             singly = [_hearings(levels([each], frame), ratio, frame, _FEW_DRIFTS) for each in whole]
-            typed.update(map(b"".join, product(*singly[:3])))
-            parts.update(*singly)
-            ends.update(*singly[2:])
-            for piece in (whole[:2], whole[1:3]):
-                parts.update(_hearings(levels(piece, frame), ratio, frame, _FEW_DRIFTS))
-            prefixes.update(_hearings([*levels(whole[:2], frame), 0], ratio, frame, goes_on=True))
-    return _Looks(
-        frozenset(parts | lines) - {b""},
-        frozenset(lines) - {b""},
-        frozenset(typed) - {b""},
-        frozenset(each for each in prefixes if len(each) > 1),
-        frozenset(ends) - {b""},
-    )
+            pairs = [_hearings(levels(pair, frame), ratio, frame, _FEW_DRIFTS) for pair in (whole[:2], whole[1:3])]
+            parts += [*singly, *pairs]
+            ends += singly[2:]
+            letters: Counter[bytes] = Counter()
+            for three in product(*(each.items() for each in singly[:3])):
+                letters[b"".join(data for data, _ in three)] += prod(chance for _, chance in three)
+            typed.append(letters)
+            prefixes.append(_hearings([*levels(whole[:2], frame), 0], ratio, frame, goes_on=True))
+    return _Looks(*(_gains(*each) for each in (lines, typed, prefixes, [*parts, *lines], ends)))
 
 
 @lru_cache(maxsize=256)
-def _paced(rate: int, sent_at: int, frame: Frame) -> frozenset[bytes]:
+def _paced(rate: int, sent_at: int, frame: Frame) -> Gains:
     """Whole ``AT`` lines with pauses so short that they are part of what a slow receiver hears."""
     pause = round(_PACE_S * sent_at) - frame.width - 2
     if pause <= 0 or (frame.width + 2) / rate < _PACE_S / 2:
-        return frozenset()
-    return frozenset(
-        heard
-        for text in (b"AT\r", b"at\r")
-        for whole in frame.codings(text)
-        for heard in _hearings(levels(whole, frame, pause), sent_at / rate, frame)
-        if heard
+        return {}
+    return _gains(
+        *(
+            _hearings(levels(whole, frame, pause), sent_at / rate, frame)
+            for text in (b"AT\r", b"at\r")
+            for whole in frame.codings(text)
+        )
     )
 
 
@@ -248,46 +252,46 @@ def deaf(rate: int, to: int, frame: Frame = EIGHT) -> bool:
     return b"" in _hearings(levels(min(frame.codings(b"AT\r")), frame), to / rate, frame)
 
 
-def _made_of(burst: bytes, parts: Collection[bytes]) -> bool:
-    """Whether ``burst`` is nothing but some of ``parts``, one after the other."""
-    reached = {0}
+def _gain_of(burst: bytes, parts: Gains) -> float:
+    """What is gained if a burst is nothing but some of ``parts``, one after the other; else minus infinity."""
+    best = [0.0]
     lengths = {len(part) for part in parts}
     for end in range(1, len(burst) + 1):
-        if any(end - length in reached and burst[end - length : end] in parts for length in lengths):
-            reached.add(end)
-    return len(burst) in reached
+        best.append(
+            max(
+                (best[end - length] + parts.get(burst[end - length : end], -inf) for length in lengths if length <= end),
+                default=-inf,
+            )
+        )
+    return best[-1]
 
 
 class Match(NamedTuple):
     """How well a burst is explained by one rate."""
 
-    rate: int
-    #: It is ``AT`` and CR as a whole, the beginning of a longer line, or what might be single characters.
-    as_what: int
+    #: How many bits fewer it takes to tell as a command sent at that rate than as any bytes.
+    gain: float
     #: How long that takes where it may have been sent in one go, in seconds; else 0.
     lasts: float = 0.0
     #: It may be nothing but line ends, several of them.
     bare: bool = False
 
 
-def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame = EIGHT) -> list[Match]:
+def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame = EIGHT) -> dict[int, Match]:
     """The rates at which a command may have been sent that sounds like ``burst`` at ``rate``."""
-    found = []
-    for sent_at in rates:
-        if sent_at == rate:
-            continue
-        looks = _looks(sent_at / rate, frame)
-        if burst in looks.lines:
-            found.append(Match(sent_at, WHOLE, _LASTING_BITS / sent_at))
-        elif burst in looks.typed or burst in _paced(rate, sent_at, frame):
-            found.append(Match(sent_at, WHOLE))
-        elif len(burst) >= _SEVERAL and any(burst) and _made_of(burst, looks.ends):
-            found.append(Match(sent_at, CHARACTERS, bare=True))
-        elif burst.startswith(tuple(looks.prefixes)):
-            found.append(Match(sent_at, BEGINNING))
-        elif _made_of(burst, looks.parts):
-            found.append(Match(sent_at, CHARACTERS))
-    return found
+    return {sent_at: match for sent_at in rates if sent_at != rate and (match := _explain(burst, rate, sent_at, frame)).gain > 0}
+
+
+def _explain(burst: bytes, rate: int, sent_at: int, frame: Frame) -> Match:
+    looks = _looks(sent_at / rate, frame)
+    if burst in looks.lines:
+        return Match(looks.lines[burst], _LASTING_BITS / sent_at)
+    found = [Match(gains[burst] - TYPED) for gains in (looks.typed, _paced(rate, sent_at, frame)) if burst in gains]
+    found += [Match(gain - LONGER) for prefix, gain in looks.prefixes.items() if burst.startswith(prefix)]
+    if len(burst) >= _SEVERAL and any(burst):
+        found.append(Match(_gain_of(burst, looks.ends) - TYPED, bare=True))
+    found.append(Match(_gain_of(burst, looks.parts) - PARTS))
+    return max(found)
 
 
 @lru_cache(maxsize=4096)
