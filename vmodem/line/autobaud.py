@@ -6,9 +6,9 @@ command mostly tell the rate it was sent at (:mod:`vmodem.line.misheard`), those
 (:mod:`vmodem.line.evidence`).
 
 Where bytes cannot tell (below a tenth of our rate every low level is one break, whatever the rate) the next
-rate is the one from which all that is still possible can be told apart; the next command settles it.  Where
-they tell nothing at all, the rates are tried one after another.  A rate is *good* once a command prefix was
-read at it; every other is a trial, and one at which nothing sensible is heard ends at the good rate again.
+rate is the one from which all that is as likely can be told apart; the next command settles it.  A rate is
+*good* once a command prefix was read at it; every other is a trial, and one at which nothing sensible is
+heard ends at the good rate again.
 
 Two things no receiver can do.  Noise can look like a command from elsewhere, so once a command was read a
 good rate is left only for what noise hardly ever is; when DTR has just risen the first sign counts.  And a
@@ -109,7 +109,7 @@ class Autobaud:
                 self._place = _SEARCH
             elif pause > GAP_S and self._doubt.silence(rate, self._frame):
                 self._place = _SEARCH
-                self._sure = False
+                self._sure, self._coding = False, None
         if not self._burst:
             self._began, self._errors = now, None
         if errors is not None:

@@ -19,26 +19,27 @@ from typing import Final, NamedTuple
 
 from vmodem.line.misheard import USUAL, Frame, Match, best_question, deaf, explain
 
-#: What speaks for a rate at which commands were read since DTR rose, in bits; for one at which they were before.
+#: What speaks for a rate beforehand, in bits: one at which commands were read since DTR rose, or were once.
 SURE: Final = 12.0
 UNSURE: Final = 6.0
-#: What a disturbance speaks against a good rate, in bits, and each framing error, of which so many count.
+#: What a disturbance speaks against a good rate, or each framing error in it, of which so many count.
 DISTURBED: Final = 4.5
 ERRORS: Final = 3
-#: What a letter speaks for the rate, and one whose eighth bit has no meaning that is known.
+#: What each letter of a text speaks for the rate, and if its eighth bit has no meaning that is known.
 LETTER: Final = 1.5
 RIDDLE: Final = 0.5
-#: What speaks against its being no command.
-TEXT: Final = 2.0
-#: What each character without a framing error speaks for the rate, where errors are told.
+#: What it speaks against the rate that a text is no command.
+TEXT: Final = 1.0
+#: What each character of anything else speaks for the rate if the port tells of no framing error.
 FLAWLESS: Final = 1.0
 #: What speaks against a slower rate: its commands would have been recognised by the prefix.
 SLOWER: Final = 2.0
-#: No burst says more than this for a rate; and that a tried one is wrong is certain if no command is heard.
+#: No burst speaks more for a rate, whatever is computed; and so much speaks against one that is tried what is
+#: neither a command nor text.
 CERTAIN: Final = 20.0
-#: What speaks against it that a DTE has changed its rate since the last burst, where it is not good anyway.
+#: What speaks against it that a DTE has gone to another rate since the last burst, and by how much less if it
+#: is the usual one.
 CHANGED: Final = 15.0
-#: What speaks against any new rate but the usual one.
 RARE: Final = 3.0
 #: Odds that differ by less are as good as the same.
 ABOUT: Final = 1.0
@@ -111,7 +112,7 @@ class Evidence:
         """The rate to listen at from now on, None to stay: too little is known."""
         matches = explain(burst.data, at.rate, self._ladder, self._frame)
         self.suspects = bool(matches)
-        bare = bool(matches) and max(matches.values()).bare
+        bare = bool(matches) and max(matches.values()).bare  # by the best explanation
         before = self._before(at, now)
         if bare and at.good:
             # A program that sends bare line ends looks at other rates next, as likely as not.
@@ -125,12 +126,13 @@ class Evidence:
         hops = bool(matches) and not bare and self._hops(before, said, now)
         if bare:
             self._ends_at = now
-        if best <= 0 or at.good and best < (SURE if at.sure else UNSURE):
+        if best <= 0 or (at.good and best < (SURE if at.sure else UNSURE)):
             return None
         if hops:
             self.forget()
             return None if at.rate == MEETING else MEETING
-        return self._choose({rate for rate in odds if odds[rate] > best - ABOUT}, matches, at.rate, burst.lasted)
+        possible = {rate for rate in odds if odds[rate] > best - ABOUT}
+        return self._choose(possible, matches, at.rate, burst.lasted)
 
     def _before(self, at: Listener, now: float) -> dict[int, float]:
         """The odds of each rate before a burst: faded, and the DTE may have changed its rate."""
