@@ -28,8 +28,9 @@ ERRORS: Final = 3
 #: What each letter of a text speaks for the rate, and if its eighth bit has no meaning that is known.
 LETTER: Final = 1.5
 RIDDLE: Final = 0.5
-#: What it speaks against the rate that a text is no command.
+#: What it speaks against the rate that a text is no command, and when one is to come first.
 TEXT: Final = 1.0
+TEXT_FIRST: Final = 1.5
 #: What each character of anything else speaks for the rate if the port tells of no framing error.
 FLAWLESS: Final = 1.0
 #: What speaks against a slower rate: its commands would have been recognised by the prefix.
@@ -155,7 +156,7 @@ class Evidence:
         bits = FLAWLESS * count - disturbed if burst.errors == 0 else -disturbed
         if burst.is_text and not burst.errors:
             letter = LETTER if at.coded or burst.data.isascii() else RIDDLE
-            bits = max(bits, letter * count - TEXT)
+            bits = max(bits, letter * count - (TEXT if at.sure else TEXT_FIRST))
         return bits
 
     def _hops(self, before: Mapping[int, float], said: Mapping[int, float], now: float) -> bool:
