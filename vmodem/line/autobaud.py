@@ -6,9 +6,9 @@ command mostly tell the rate it was sent at (:mod:`vmodem.line.misheard`), those
 (:mod:`vmodem.line.evidence`).
 
 Where bytes cannot tell (below a tenth of our rate every low level is one break, whatever the rate) the next
-rate is the one from which all that is still possible can be told apart; the next command settles it.  Where
-they tell nothing at all, the rates are tried one after another.  A rate is *good* once a command prefix was
-read at it; every other is a trial, and one at which nothing sensible is heard ends at the good rate again.
+rate is the one from which all that is as likely can be told apart; the next command settles it.  A rate is
+*good* once a command prefix was read at it; every other is a trial, and one at which nothing sensible is
+heard ends at the good rate again.
 
 Two things no receiver can do.  Noise can look like a command from elsewhere, so once a command was read a
 good rate is left only for what noise hardly ever is; when DTR has just risen the first sign counts.  And a
@@ -26,7 +26,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from vmodem.line.evidence import ENOUGH, Burst, Doubt, Evidence, Listener
+from vmodem.line.evidence import ERRORS, Burst, Doubt, Evidence, Listener
 from vmodem.line.misheard import EIGHT, LADDER, USUAL, Frame, deaf
 
 #: The rate from which every other one of the ladder is heard.
@@ -105,11 +105,11 @@ class Autobaud:
             return late  # heard at a rate that is known to be wrong
         if self._place == _BODY:
             pause = now - self._last
-            if pause > HALF_TYPED_S or (errors or 0) >= ENOUGH:
+            if pause > HALF_TYPED_S or (errors or 0) >= ERRORS:
                 self._place = _SEARCH
             elif pause > GAP_S and self._doubt.silence(rate, self._frame):
                 self._place = _SEARCH
-                self._sure = False
+                self._sure, self._coding = False, None
         if not self._burst:
             self._began, self._errors = now, None
         if errors is not None:
@@ -272,7 +272,7 @@ class Autobaud:
         if not odd:
             # The beginning of a prefix, perhaps, typed by hand, or bare line ends; but they may be the whole
             # of a misheard line.
-            if burst and self._misheard(burst, errors, now, doubtful=True):
+            if burst and self._misheard(burst, errors, now):
                 self._place = _SEARCH
             elif _CR in burst and not self.trial:
                 self._evidence.ends_heard(now)
@@ -294,30 +294,22 @@ class Autobaud:
             return False
         return self._coding is None or byte >> 7 == _high_bit(letter, self._coding)
 
-    def _misheard(self, burst: bytes, errors: int | None, now: float, doubtful: bool = False) -> bool:
-        """Look at a burst that is no command; whether the rate changes for it.
-
-        A ``doubtful`` one could be the beginning of a command.
-        """
+    def _misheard(self, burst: bytes, errors: int | None, now: float) -> bool:
+        """Look at a burst that is no command; whether the rate changes for it."""
         rate = self._evidence.weigh(
-            Burst(burst, errors, all(map(self._is_text, burst)), doubtful, self._last - self._began),
+            Burst(burst, errors, all(map(self._is_text, burst)), self._last - self._began),
             Listener(self.rate, not self.trial, self._sure, self._coding is not None),
             now,
         )
-        if rate is None:
-            return False
-        if rate == self.rate:
-            self._return(now)
-        else:
+        if rate is not None:
             self._go(rate, now)
-        return True
+        return rate is not None
 
     # -- changing --------------------------------------------------------------------------------------------
 
     def _go(self, rate: int, now: float | None) -> None:
         """Try ``rate``, for a while; without a moment, for as long as nothing is heard."""
         self.rate = rate
-        self._evidence.restart()
         self._settling = now is not None
         self._leave_at = None
         if now is not None:

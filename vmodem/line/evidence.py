@@ -1,33 +1,59 @@
-"""What misheard bursts, one after the other, tell of the rate at which a DTE sends.
+"""At which rate a DTE sends, by what was heard of it: Page's test (CUSUM) for a change, at each rate at once.
 
-One burst seldom tells it: each leaves some rates possible, and a rate at which one was heard is none of
-them.  What does not belong here: what a command looks like (misheard.py), and reading commands, timing and
-going back to the good rate (autobaud.py).
+For each rate of the ladder the log-odds are kept, in bits, that the DTE sends at it and not at the rate that
+is listened at.  A burst adds how much less it takes to tell as a command sent there than as what it would be
+here: text, or a disturbance.  At a good rate odds are never worse than even, so that what a DTE did for hours
+does not count when it changes; old ones fade.  A rate is left for another when the odds outweigh what speaks
+for it beforehand: much, where commands are read; nothing, where one is only tried.
+
+What does not belong here: what a command sounds like (misheard.py), and reading commands, timing and going
+back to the good rate (autobaud.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from math import log
+from collections.abc import Iterable, Mapping
+from math import inf, log
 from typing import Final, NamedTuple
 
-from vmodem.line.misheard import CHARACTERS, WHOLE, Frame, Match, best_question, deaf, explain
+from vmodem.line.misheard import USUAL, Frame, Match, best_question, deaf, explain
 
-#: Signs of another rate that are further apart than this do not add up, in seconds.
-EVIDENCE_S: Final = 15.0
-#: So many framing errors and breaks, or misheard bursts, are enough without an explanation.
-ENOUGH: Final = 3
-#: While no command was read since DTR rose.
-ENOUGH_UNSURE: Final = 2
-#: So many characters without a framing error are never heard at a wrong rate, where errors are told.
-FLAWLESS: Final = 8
+#: What speaks for a rate beforehand, in bits: one at which commands were read since DTR rose, or were once.
+SURE: Final = 12.0
+UNSURE: Final = 6.0
+#: What a disturbance speaks against a good rate, or each framing error in it, of which so many count.
+DISTURBED: Final = 4.5
+ERRORS: Final = 3
+#: What each letter of a text speaks for the rate, and if its eighth bit has no meaning that is known.
+LETTER: Final = 1.5
+RIDDLE: Final = 0.5
+#: What it speaks against the rate that a text is no command, and when one is to come first.
+TEXT: Final = 1.0
+TEXT_FIRST: Final = 1.5
+#: What each character of anything else speaks for the rate if the port tells of no framing error.
+FLAWLESS: Final = 1.0
+#: What speaks against a slower rate: its commands would have been recognised by the prefix.
+SLOWER: Final = 2.0
+#: No burst speaks more for a rate, whatever is computed; and so much speaks against one that is tried what is
+#: neither a command nor text.
+CERTAIN: Final = 20.0
+#: What speaks against it that a DTE has gone to another rate since the last burst, and by how much less if it
+#: is the usual one.
+CHANGED: Final = 15.0
+RARE: Final = 3.0
+#: Odds that differ by less are as good as the same.
+ABOUT: Final = 1.0
+#: The time in which evidence fades to half of it, in seconds.
+FADING_S: Final = 8.0
+
 #: Nobody tries again so soon, in seconds: who is heard at two rates in this time looks for ours.
 HOPPING_S: Final = 0.3
 #: The rate by which such a one comes.
 MEETING: Final = 9600
 
-#: Bursts within a command that may be another one are not longer than this.
+#: So many bursts within a command are enough that may be other ones, and none of them is longer than this.
+ALIKE: Final = 3
 LONGEST: Final = 8
 
 
@@ -39,8 +65,6 @@ class Burst(NamedTuple):
     errors: int | None
     #: Whether all of it may be text as the DTE sends it.
     is_text: bool
-    #: It could be the beginning of a command.
-    doubtful: bool
     #: From its first character to its last, in seconds.
     lasted: float
 
@@ -58,7 +82,7 @@ class Listener(NamedTuple):
 
 
 class Evidence:
-    """Signs of rates other than the one that is listened at."""
+    """The odds of other rates than the one that is listened at."""
 
     def __init__(self, ladder: Iterable[int], frame: Frame) -> None:
         self._ladder = sorted(ladder)
@@ -70,12 +94,8 @@ class Evidence:
 
     def forget(self) -> None:
         """What was heard before does not count."""
-        self._signs = 0
-        self._sign_at = 0.0
-        self._possible: set[int] = set()
-        self._by_line = False  # that was told by what looked like a line, and is long enough
-        self._tried: set[int] = set()
-        self._expected: int | None = None  # the only rate that was possible
+        self._odds: dict[int, float] = {}
+        self._at = 0.0
 
     def hears(self, rate: int) -> bool:
         """Whether a rate is one of those that are tried."""
@@ -89,99 +109,67 @@ class Evidence:
         """The DTE sent bare line ends at the right rate."""
         self._ends_at = now
 
-    def restart(self) -> None:
-        """The rate is another one now; what is possible stays."""
-        self._signs = 0
-
     def weigh(self, burst: Burst, at: Listener, now: float) -> int | None:
-        """The rate to listen at from now on, None to stay: too little is known.
-
-        ``at.rate`` itself means that all were tried.
-        """
+        """The rate to listen at from now on, None to stay: too little is known."""
         matches = explain(burst.data, at.rate, self._ladder, self._frame)
         self.suspects = bool(matches)
-        best = max((match.as_what for match in matches), default=0)
-        if burst.doubtful and best < WHOLE:
-            return None
-        if not matches:
-            if burst.errors == 0 and len(burst.data) >= FLAWLESS:
-                return None  # so many stop bits in their places: the rate is right, whatever was said
-            if not burst.errors and at.good and burst.is_text and (at.sure or not self._possible):
-                return None
-        since = now - self._sign_at
-        if since > EVIDENCE_S:
-            self.forget()
-        self._sign_at = now
-        self._signs += max(1, burst.errors or 0)
-        possible = {match.rate for match in matches if match.as_what == best}
-        agreed = self._possible & possible
-        if best == CHARACTERS and self._by_line:  # what was told by a whole line counts for more
-            possible, agreed = set(), set()
-        bare = best == CHARACTERS and any(match.bare for match in matches)
-        hops = self._hops(possible, now)
+        bare = bool(matches) and max(matches.values()).bare  # by the best explanation
+        before = self._before(at, now)
+        if bare and at.good:
+            # A program that sends bare line ends looks at other rates next, as likely as not.
+            said = self._says(matches, at.rate, 0.0, UNSURE - 1)
+        else:
+            said = self._says(matches, at.rate, self._here(burst, at), CERTAIN)
+        least = 0.0 if at.good else -inf
+        odds = {rate: max(before[rate] + bits, least) for rate, bits in said.items()}
+        self._odds, self._at = odds, now
+        best = max(odds.values(), default=-inf)
+        hops = bool(matches) and not bare and self._hops(before, said, now)
         if bare:
             self._ends_at = now
-        if possible:
-            self._possible = agreed or possible
-            self._by_line = best != CHARACTERS and len(burst.data) >= ENOUGH
-        if not self._enough(burst, at, best, possible, agreed, bare):
+        if best <= 0 or (at.good and best < (SURE if at.sure else UNSURE)):
             return None
         if hops:
             self.forget()
             return None if at.rate == MEETING else MEETING
-        self._tried.add(at.rate)
-        left = self._possible - self._tried
-        if possible and not left:  # all of them were tried: the DTE goes from rate to rate itself
-            self._tried = {at.rate}
-            left = possible
-        if not possible:
-            # What was sent more slowly would have been recognised by the prefix, whatever follows it.
-            left = {rate for rate in left if rate > at.rate} or left
-        if not left:
-            return self._walk(at.rate)
-        self._possible = left
-        self._expected = next(iter(left)) if len(left) == 1 else None
-        return self._choose(matches, at.rate, burst.lasted)
+        possible = {rate for rate in odds if odds[rate] > best - ABOUT}
+        return self._choose(possible, matches, at.rate, burst.lasted)
 
-    def _hops(self, possible: set[int], now: float) -> bool:
+    def _before(self, at: Listener, now: float) -> dict[int, float]:
+        """The odds of each rate before a burst: faded, and the DTE may have changed its rate."""
+        fade = 2 ** ((self._at - now) / FADING_S)
+        here = self._odds.get(at.rate, 0.0)
+        least = {rate: RARE - CHANGED if rate == USUAL else -CHANGED for rate in self._ladder}
+        return {rate: max((self._odds.get(rate, 0.0) - here) * fade, least[rate]) for rate in self._ladder}
+
+    def _says(self, matches: Mapping[int, Match], rate: int, here: float, most: float) -> dict[int, float]:
+        """What a burst speaks for each other rate, if it speaks ``here`` for the present one."""
+        said = {each: 0.0 if each > rate else -SLOWER for each in self._ladder if each != rate}
+        excess = max(0.0, max((match.gain for match in matches.values()), default=0.0) - most)
+        said.update((each, max(match.gain - excess, 0.0)) for each, match in matches.items())
+        return {each: bits - here for each, bits in said.items()}
+
+    def _here(self, burst: Burst, at: Listener) -> float:
+        """What a burst speaks for the rate that is listened at, in bits more than any bytes would."""
+        disturbed = DISTURBED * min(max(1, burst.errors or 0), ERRORS) if at.good else CERTAIN
+        count = len(burst.data)
+        bits = FLAWLESS * count - disturbed if burst.errors == 0 else -disturbed
+        if burst.is_text and not burst.errors:
+            letter = LETTER if at.coded or burst.data.isascii() else RIDDLE
+            bits = max(bits, letter * count - (TEXT if at.sure else TEXT_FIRST))
+        return bits
+
+    def _hops(self, before: Mapping[int, float], said: Mapping[int, float], now: float) -> bool:
         """Whether the DTE goes from rate to rate, as programs do that look for a modem.
 
         One that runs after it comes too late each time.
         """
-        others = bool(possible) and not possible & self._possible
-        return others and now - self._ends_at < HOPPING_S and self.hears(MEETING)
+        top = max(said.values())
+        news = all(before[rate] < ABOUT for rate, bits in said.items() if bits > top - ABOUT)
+        return news and now - self._ends_at < HOPPING_S and self.hears(MEETING)
 
-    def _enough(
-        self,
-        burst: Burst,
-        at: Listener,
-        best: int,
-        possible: Collection[int],
-        agreed: Collection[int],
-        bare: bool,
-    ) -> bool:
-        """Whether to go.  After ``bare`` line ends a program looks at other rates as likely as not."""
-        if bare and at.good:
-            return bool(agreed)
-        wanted = ENOUGH if at.sure else ENOUGH_UNSURE
-        if burst.is_text and not burst.errors and (at.coded or burst.data.isascii()):
-            if at.good:  # somebody types, as likely as not
-                return bool(agreed) and self._signs >= wanted and not burst.doubtful
-            if len(burst.data) == 1 and (at.rate == self._expected or not possible):
-                return self._signs >= ENOUGH  # or types a command, whose first letter told the rate
-        if self._signs >= wanted:
-            return True
-        if burst.doubtful:
-            return bool(agreed) and not (at.coded and burst.is_text)
-        if agreed or not at.good:
-            return True
-        if at.sure:
-            return bool(possible) and len(burst.data) >= (2 if best == WHOLE else ENOUGH)
-        return bool(self._possible)
-
-    def _choose(self, matches: list[Match], rate: int, lasted: float) -> int:
+    def _choose(self, possible: set[int], matches: Mapping[int, Match], rate: int, lasted: float) -> int:
         """The rate to try, of those that are possible."""
-        possible = self._possible
         if len(possible) == 1:
             return next(iter(possible))
         # One that may not be heard here again is asked about first; the others will be heard from there.
@@ -190,11 +178,11 @@ class Evidence:
             best = best_question(possible, faint, self._frame)
             if self._hears_all(best, possible):
                 return best
-        timed = [match for match in matches if match.lasts and match.rate in possible]
+        timed = {each: matches[each].lasts for each in possible if each in matches and matches[each].lasts}
         if len(timed) == len(possible):
             # How long it lasted hints at the rate.  It is a hint only, for bytes come late and together, so
             # it is followed where the next command would show the mistake.
-            hinted = min(timed, key=lambda match: abs(log(match.lasts / max(lasted, 0.0001)))).rate
+            hinted = min(timed, key=lambda each: abs(log(timed[each] / max(lasted, 0.0001))))
             if self._hears_all(hinted, possible):
                 return hinted
         return best_question(possible, possible, self._frame)
@@ -202,17 +190,6 @@ class Evidence:
     def _hears_all(self, rate: int, others: Iterable[int]) -> bool:
         """Whether a command at any of the others is surely heard at this rate."""
         return not any(deaf(rate, other, self._frame) for other in others if other != rate)
-
-    def _walk(self, rate: int) -> int:
-        """Nothing is known: a rate not tried yet, of the faster ones first.
-
-        What was sent more slowly would have been recognised by the prefix, whatever follows it.
-        """
-        left = [each for each in self._ladder if each not in self._tried]
-        if not left:
-            return rate
-        faster = [each for each in left if each > rate] or left
-        return best_question(faster, faster, self._frame)
 
 
 class Doubt:
@@ -240,8 +217,7 @@ class Doubt:
         if burst:
             self._count += 1
         if 0 < len(burst) <= LONGEST and not burst.isascii():
-            self._alike.update(
-                each.rate for each in explain(burst, rate, frame=frame) if each.as_what == WHOLE
-            )
+            matches = explain(burst, rate, frame=frame)
+            self._alike.update(each for each, match in matches.items() if match.lasts)
         most = max(self._alike.values(), default=0)
-        return most >= ENOUGH and 2 * most > self._count
+        return most >= ALIKE and 2 * most > self._count

@@ -1,34 +1,33 @@
 """What a receiver hears of commands that are sent at another rate than it listens at.
 
 Nothing is listed: a model of a receiver samples what a sender puts on the wire, and from that come the
-looks of commands at every pair of rates, and the rates that explain a burst.  What does not belong here:
-what is done about it (autobaud.py).
+looks of commands at every pair of rates, how likely each is, and how well each rate explains a burst.  What
+does not belong here: what a burst tells (evidence.py) and what is done about it (autobaud.py).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from itertools import product
+from math import inf, log2, prod
 from typing import Final, NamedTuple
 
 #: The rates that are looked for, in bit/s.
 LADDER: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800)
 #: A rate that many a DTE uses, in bit/s.
 USUAL: Final = 115200
-#: As what a burst is explained, the better the higher.
-CHARACTERS, BEGINNING, WHOLE = 1, 2, 3
+#: By how many bits ``AT`` and CR in one go are likelier than with pauses, than a longer line, than parts.
+TYPED: Final = 1
+LONGER: Final = 1
+PARTS: Final = 3
 #: By how much the clocks of sender and receiver may differ.  Where a bit of the one is two of the other's,
-#: edges and middles coincide, and little makes a difference: hence the many ones below 1.
+#: edges and middles coincide, and little makes a difference: hence the many ones near 1.
 _DRIFTS: Final = (0.98, 0.985, 0.99, 0.993, 0.994, 0.995, 0.9975, 1.0, 1.0025, 1.005, 1.01, 1.015, 1.02)
-#: The same for parts of commands, which are short.
-_FEW_DRIFTS: Final = (0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015)
 #: After what part of its bit a receiver sees a falling edge.
-_LATE: Final = (0.0, 1 / 64, 1 / 32, 3 / 64, 1 / 16)
-#: Dialling programs send a character so often, in seconds.
-_PACE_S: Final = 0.01
+_LATE: Final = (0.0, 1 / 48, 1 / 24, 1 / 16)
 #: Programs that wake a modem send at least so many line ends, one after the other.
 _SEVERAL: Final = 3
 #: From the first falling edge of ``AT`` and CR to the last one, in bits.
@@ -36,16 +35,6 @@ _LASTING_BITS: Final = 25
 
 
 # -- what a receiver hears -------------------------------------------------------------------------------
-
-
-class Heard(NamedTuple):
-    """What a receiver made of a signal."""
-
-    data: bytes
-    #: Characters without a stop bit.
-    errors: int = 0
-    #: Those of them that are all zeros.
-    breaks: int = 0
 
 
 class Frame(NamedTuple):
@@ -75,19 +64,18 @@ class Frame(NamedTuple):
 EIGHT: Final = Frame()
 
 
-def levels(text: Iterable[int], frame: Frame = EIGHT, pause: int = 0) -> list[int]:
-    """The levels on the wire, a bit each, for characters with the parity bit in its place; ``pause`` is how
-    many bits there are between them."""
+def levels(text: Iterable[int], frame: Frame = EIGHT) -> tuple[int, ...]:
+    """The levels on the wire, a bit each, for characters with the parity bit in its place."""
     sent: list[int] = []
     places = range(frame.width)
     for character in text:
         sent.append(0)
         sent.extend(character >> place & 1 for place in places)
-        sent.extend([1] * (1 + pause))
-    return sent
+        sent.append(1)
+    return tuple(sent)
 
 
-def _falls(sent: list[int]) -> list[int]:
+def _falls(sent: tuple[int, ...]) -> list[int]:
     """Where a signal falls."""
     return [place for place, level in enumerate(sent) if not level and (not place or sent[place - 1])]
 
@@ -99,13 +87,13 @@ def _next(falls: list[int], at: float) -> int | None:
 
 
 def _from_edge(
-    sent: list[int], middle: float, ratio: float, frame: Frame, eager: bool
-) -> tuple[bytes, int, int, float]:
+    sent: tuple[int, ...], middle: float, ratio: float, frame: Frame, eager: bool
+) -> tuple[bytes, float, bool]:
     """What is made of one falling edge, given the middle of its start bit: characters (one, none, or more by
-    an ``eager`` receiver), errors and breaks among them, and from when on edges are looked for again."""
+    an ``eager`` receiver), from when on edges are looked for again, and whether eagerness matters."""
     data = bytearray()
     mask = (1 << frame.bits) - 1
-    end, errors = len(sent), 0
+    end, odd = len(sent), False
     while middle < end and not sent[int(middle)]:  # else too short for a start bit
         value = 0
         for bit in range(frame.width):
@@ -114,197 +102,163 @@ def _from_edge(
                 value |= 1 << bit
         middle += ratio
         data.append(value & mask)
-        if middle >= end or sent[int(middle)]:
+        if middle >= end or sent[int(middle)] or not value:  # a stop bit, or a break
             break
-        errors += 1
-        if not value:
-            return bytes(data), errors, 1, middle
+        odd = True
         if not eager:
             break
-    return bytes(data), errors, 0, middle
+    return bytes(data), middle, odd
 
 
-def hear(
-    sent: list[int], ratio: float, frame: Frame = EIGHT, late: float = 0.0, eager: bool = False
-) -> Heard:
-    """What a receiver reads of ``sent``, whose bits come ``ratio`` times as fast as its own.
+@lru_cache(maxsize=2048)
+def hearings(
+    sent: tuple[int, ...], ratio: float, frame: Frame = EIGHT, *, goes_on: bool = False
+) -> Mapping[bytes, float]:
+    """All that a receiver may hear of a signal whose bits come ``ratio`` times as fast as its own, and how
+    likely: no two clocks agree, each edge is seen somewhat later, and after a character without a stop bit
+    some receivers take the low level for the next start bit (they are eager), others wait for an edge.
 
-    ``late`` is how long after a falling edge it sees it, in its own bits.  After a character without a stop
-    bit some receivers take the low level for the next start bit (``eager``), others wait for a falling edge.
+    Of a signal that ``goes_on`` only what is sure is given.
     """
-    data = b""
-    errors = breaks = 0
+    found: dict[bytes, float] = defaultdict(float)
     falls = _falls(sent)
-    place = _next(falls, 0)
-    while place is not None:
-        more, wrong, zeros, at = _from_edge(sent, place + (late + 0.5) * ratio, ratio, frame, eager)
-        data, errors, breaks = data + more, errors + wrong, breaks + zeros
-        place = _next(falls, at)
-    return Heard(data, errors, breaks)
-
-
-def _hearings(
-    sent: list[int],
-    ratio: float,
-    frame: Frame,
-    drifts: Iterable[float] = _DRIFTS,
-    *,
-    goes_on: bool = False,
-) -> set[bytes]:
-    """All that may be heard of a signal: no two clocks agree, and each edge is seen somewhat later.
-
-    Where the sender is twice as fast, or four times, the middle of our bits is an edge of its bits, and it
-    matters much how little the clocks differ.  Of a signal that ``goes_on`` only what is sure is given.
-    """
-    found: set[bytes] = set()
-    falls = _falls(sent)
-    for drift in drifts:
-        pace = ratio * drift
+    for pace in (ratio * drift for drift in _DRIFTS):
+        matters = False
         for eager in (False, True):
-            odd = 0
-            reached = {(b"", _next(falls, 0))}
+            if eager and not matters:
+                continue
+            reached = {(b"", _next(falls, 0)): 1 / len(_DRIFTS)}
             while reached:
-                here, reached = reached, set()
-                for data, place in here:
+                here, reached = reached, defaultdict(float)
+                for (data, place), chance in here.items():
                     if place is None:
-                        found.add(data)
+                        found[data] += chance
                         continue
                     for late in _LATE:
-                        middle = place + (late + 0.5) * pace
-                        more, errors, breaks, at = _from_edge(sent, middle, pace, frame, eager)
+                        more, at, odd = _from_edge(sent, place + (late + 0.5) * pace, pace, frame, eager)
+                        matters |= odd
                         if goes_on and at >= len(sent):
-                            found.add(data)
-                            continue
-                        odd += errors - breaks
-                        reached.add((data + more, _next(falls, at)))
-            if not odd:  # eager or not is all the same
-                break
-    return found
+                            found[data] += chance / len(_LATE)
+                        else:
+                            reached[data + more, _next(falls, at)] += chance / len(_LATE)
+    total = sum(found.values())
+    return {data: chance / total for data, chance in found.items()}
 
 
 # -- what commands look like -----------------------------------------------------------------------------
+
+#: Bursts, and how many bits fewer each takes to tell as a command misheard than as any bytes.
+Gains = Mapping[bytes, float]
+
+
+def _gains(*hearings: Mapping[bytes, float]) -> Gains:
+    """What is gained by each of several signals that are as likely.
+
+    One clock is wrong by the same today and tomorrow, so what is heard seldom is not all that unlikely.
+    """
+    chances: dict[bytes, float] = defaultdict(float)
+    for each in hearings:
+        for data, chance in each.items():
+            chances[data] += chance / len(hearings)
+    return {
+        data: 8 * len(data) + log2(chance / 2 + 0.5 / len(chances))
+        for data, chance in chances.items()
+        if data
+    }
 
 
 class _Looks(NamedTuple):
     """What the beginnings of commands look like, heard at one ratio of rates."""
 
-    #: Parts of a command as they may be sent in one go, from one character to a whole ``AT`` line.
-    parts: frozenset[bytes]
     #: Whole ``AT`` lines sent in one go.
-    lines: frozenset[bytes]
+    lines: Gains
     #: Whole ``AT`` lines with pauses between the characters.
-    typed: frozenset[bytes]
+    typed: Gains
     #: What a longer line begins with, whatever follows its ``AT``.
-    prefixes: frozenset[bytes]
+    prefixes: Gains
+    #: Parts of a command as they may be sent in one go, from one character to a whole ``AT`` line.
+    parts: Gains
     #: Single line ends.
-    ends: frozenset[bytes]
+    ends: Gains
 
 
 @lru_cache(maxsize=256)
 def _looks(ratio: float, frame: Frame) -> _Looks:
-    parts: set[bytes] = set()
-    lines: set[bytes] = set()
-    typed: set[bytes] = set()
-    prefixes: set[bytes] = set()
-    ends: set[bytes] = set()
-    for text in (b"AT", b"at"):
-        for whole in frame.codings(text + b"\r\n"):
-            lines.update(_hearings(levels(whole[:3], frame), ratio, frame))
-            lines.update(_hearings(levels(whole, frame), ratio, frame))
-            singly = [_hearings(levels([each], frame), ratio, frame, _FEW_DRIFTS) for each in whole]
-            typed.update(map(b"".join, product(*singly[:3])))
-            parts.update(*singly)
-            ends.update(*singly[2:])
-            for piece in (whole[:2], whole[1:3]):
-                parts.update(_hearings(levels(piece, frame), ratio, frame, _FEW_DRIFTS))
-            prefixes.update(_hearings([*levels(whole[:2], frame), 0], ratio, frame, goes_on=True))
-    return _Looks(
-        frozenset(parts | lines) - {b""},
-        frozenset(lines) - {b""},
-        frozenset(typed) - {b""},
-        frozenset(each for each in prefixes if len(each) > 1),
-        frozenset(ends) - {b""},
-    )
+    lines, typed, prefixes, parts, ends = [], [], [], [], []
+    for text in (b"AT\r\n", b"at\r\n"):
+        for whole in frame.codings(text):
+            lines += [hearings(levels(line, frame), ratio, frame) for line in (whole[:3], whole)]
+            singly = [hearings(levels([each], frame), ratio, frame) for each in whole]
+            pairs = [hearings(levels(pair, frame), ratio, frame) for pair in (whole[:2], whole[1:3])]
+            parts += [*singly, *pairs]
+            ends += singly[2:]
+            letters: dict[bytes, float] = defaultdict(float)
+            for three in product(*(each.items() for each in singly[:3])):
+                letters[b"".join(data for data, _ in three)] += prod(chance for _, chance in three)
+            typed.append(letters)
+            prefixes.append(hearings((*levels(whole[:2], frame), 0), ratio, frame, goes_on=True))
+    return _Looks(*(_gains(*each) for each in (lines, typed, prefixes, [*parts, *lines], ends)))
 
 
-@lru_cache(maxsize=256)
-def _paced(rate: int, sent_at: int, frame: Frame) -> frozenset[bytes]:
-    """Whole ``AT`` lines with pauses so short that they are part of what a slow receiver hears."""
-    pause = round(_PACE_S * sent_at) - frame.width - 2
-    if pause <= 0 or (frame.width + 2) / rate < _PACE_S / 2:
-        return frozenset()
-    return frozenset(
-        heard
-        for text in (b"AT\r", b"at\r")
-        for whole in frame.codings(text)
-        for heard in _hearings(levels(whole, frame, pause), sent_at / rate, frame)
-        if heard
-    )
+def _line(ratio: float, frame: Frame) -> Mapping[bytes, float]:
+    """What may be heard of ``AT`` and CR."""
+    return hearings(levels(min(frame.codings(b"AT\r")), frame), ratio, frame)
 
 
-@lru_cache(maxsize=256)
 def deaf(rate: int, to: int, frame: Frame = EIGHT) -> bool:
     """Whether ``AT`` and CR, sent at the rate ``to``, may pass a receiver at ``rate`` without a trace."""
-    return b"" in _hearings(levels(min(frame.codings(b"AT\r")), frame), to / rate, frame)
+    return b"" in _line(to / rate, frame)
 
 
-def _made_of(burst: bytes, parts: Collection[bytes]) -> bool:
-    """Whether ``burst`` is nothing but some of ``parts``, one after the other."""
-    reached = {0}
-    lengths = {len(part) for part in parts}
+def _gain_of(burst: bytes, parts: Gains) -> float:
+    """What is gained if a burst is nothing but some of ``parts`` in a row; else minus infinity."""
+    best = [0.0]
+    longest = max(map(len, parts), default=0)
     for end in range(1, len(burst) + 1):
-        if any(end - length in reached and burst[end - length : end] in parts for length in lengths):
-            reached.add(end)
-    return len(burst) in reached
+        begins = range(max(0, end - longest), end)
+        best.append(max((best[at] + parts.get(burst[at:end], -inf) for at in begins), default=-inf))
+    return best[-1]
 
 
 class Match(NamedTuple):
     """How well a burst is explained by one rate."""
 
-    rate: int
-    #: It is ``AT`` and CR as a whole, the beginning of a longer line, or what might be single characters.
-    as_what: int
+    #: How many bits fewer it takes to tell as a command sent at that rate than as any bytes.
+    gain: float
     #: How long that takes where it may have been sent in one go, in seconds; else 0.
     lasts: float = 0.0
     #: It may be nothing but line ends, several of them.
     bare: bool = False
 
 
-def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame = EIGHT) -> list[Match]:
+def explain(burst: bytes, rate: int, rates: Iterable[int] = LADDER, frame: Frame = EIGHT) -> dict[int, Match]:
     """The rates at which a command may have been sent that sounds like ``burst`` at ``rate``."""
-    found = []
-    for sent_at in rates:
-        if sent_at == rate:
-            continue
-        looks = _looks(sent_at / rate, frame)
-        if burst in looks.lines:
-            found.append(Match(sent_at, WHOLE, _LASTING_BITS / sent_at))
-        elif burst in looks.typed or burst in _paced(rate, sent_at, frame):
-            found.append(Match(sent_at, WHOLE))
-        elif len(burst) >= _SEVERAL and any(burst) and _made_of(burst, looks.ends):
-            found.append(Match(sent_at, CHARACTERS, bare=True))
-        elif burst.startswith(tuple(looks.prefixes)):
-            found.append(Match(sent_at, BEGINNING))
-        elif _made_of(burst, looks.parts):
-            found.append(Match(sent_at, CHARACTERS))
-    return found
+    matches = {each: _explain(burst, each / rate, each, frame) for each in rates if each != rate}
+    return {each: match for each, match in matches.items() if match.gain > 0}
 
 
-@lru_cache(maxsize=4096)
-def _line_looks(rate: int, sent_at: int, frame: Frame) -> bytes:
-    """What ``AT`` and CR sent at one rate sound like at another, on the whole."""
-    return hear(levels(min(frame.codings(b"AT\r")), frame), sent_at / rate, frame).data
+def _explain(burst: bytes, ratio: float, rate: int, frame: Frame) -> Match:
+    looks = _looks(ratio, frame)
+    if burst in looks.lines:
+        return Match(looks.lines[burst], _LASTING_BITS / rate)
+    found = [Match(looks.typed[burst] - TYPED)] if burst in looks.typed else []
+    found += [Match(gain - LONGER) for prefix, gain in looks.prefixes.items() if burst.startswith(prefix)]
+    if len(burst) >= _SEVERAL and any(burst):
+        found.append(Match(_gain_of(burst, looks.ends) - TYPED, bare=True))
+    found.append(Match(_gain_of(burst, looks.parts) - PARTS))
+    return max(found)
 
 
 def best_question(possible: Collection[int], rates: Collection[int], frame: Frame = EIGHT) -> int:
-    """The rate at which the next command tells most surely at which of the ``possible`` it was sent.
+    """The one of ``rates`` at which the next command tells best at which of the ``possible`` it was sent.
 
     One that is deaf to some of them is a bad place, one where several of them sound alike not a good one.
     """
 
-    def badness(rate: int) -> tuple[int, int, bool, int]:
-        unheard = sum(deaf(rate, other, frame) for other in possible if other != rate)
-        sounds = Counter(_line_looks(rate, other, frame) for other in possible if other != rate)
-        return unheard, max(sounds.values(), default=0), rate not in possible, abs(rate - USUAL)
+    def badness(rate: int) -> tuple[int, int, int]:
+        others = [_line(other / rate, frame) for other in possible if other != rate]
+        unheard = sum(b"" in line for line in others)
+        sounds = Counter(max(line, key=line.__getitem__) for line in others)
+        return unheard, max(sounds.values(), default=0), abs(rate - USUAL)
 
     return min(rates, key=badness)
