@@ -20,7 +20,8 @@ examples:
   vmodem check --json | jq -r '.[] | "\\(.file):\\(.line) \\(.text)"'
       for an editor: a list of tables with file, line, key, text and severity; empty when all is well
 
-An error is what vmodem run would not start with; with a warning it starts, and something fails later.
+With an error vmodem run does not start.  A warning is what only a call fails with, or what has to be there by
+the time it starts: a device, a folder, an address, a permission.
 
 exit codes: 0 nothing is wrong (there may be warnings), 78 something is
 """

@@ -26,7 +26,7 @@ class Mistake:
     key: str
     #: What was expected, and the nearest valid name where there is one.
     text: str
-    #: It can be run all the same; what then fails is a call.
+    #: Only a call fails with it, or another moment or another user may have what it takes to run.
     warning: bool = False
 
     def __str__(self) -> str:

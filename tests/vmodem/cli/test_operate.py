@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -172,23 +173,27 @@ def test_top(desk: Desk) -> None:
     assert process.wait(5) == 130
 
 
+def drawn(desk: Desk, master: int, word: bytes) -> bytes:
+    """What is shown on a terminal by the time that ``word`` is."""
+    os.set_blocking(master, False)
+    shown = b""
+
+    def there() -> bool:
+        nonlocal shown
+        with contextlib.suppress(BlockingIOError):
+            shown += os.read(master, 65536)
+        return word in shown
+
+    desk.reactor.until(there)
+    return shown
+
+
 @pytest.mark.parametrize("colour", [True, False])
 def test_top_on_a_terminal(desk: Desk, colour: bool) -> None:
     master, slave = pty.openpty()
     process = desk.start("top", stdout=slave, env={} if colour else {"NO_COLOR": "1"})
     os.close(slave)
-    os.set_blocking(master, False)
-    shown = b""
-
-    def drawn() -> bool:
-        nonlocal shown
-        try:
-            shown += os.read(master, 65536)
-        except BlockingIOError:
-            pass
-        return b"bank" in shown
-
-    desk.reactor.until(drawn)
+    shown = drawn(desk, master, b"bank")
     assert b"\x1b[H\x1b[J" in shown
     assert (b"\x1b[1m" in shown) is colour
     process.send_signal(signal.SIGINT)
@@ -313,18 +318,7 @@ def test_top_on_a_small_terminal(desk: Desk) -> None:
     master, slave = pty.openpty()
     process = desk.start("top", stdout=slave, env={"COLUMNS": "20", "LINES": "5", "NO_COLOR": "1"})
     os.close(slave)
-    os.set_blocking(master, False)
-    shown = b""
-
-    def drawn() -> bool:
-        nonlocal shown
-        try:
-            shown += os.read(master, 65536)
-        except BlockingIOError:
-            pass
-        return b"more" in shown
-
-    desk.reactor.until(drawn)
+    shown = drawn(desk, master, b"more")
     process.send_signal(signal.SIGINT)
     assert process.wait(5) == 130
     os.close(master)
